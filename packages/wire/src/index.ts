@@ -1,0 +1,17 @@
+export * as checksum from './checksum.ts';
+export * as esp from './esp.ts';
+export * as icmp from './icmp.ts';
+export * as ip from './ip.ts';
+export * as ipv4 from './ipv4.ts';
+export * as ipv6 from './ipv6.ts';
+export * as tcp from './tcp.ts';
+export * as udp from './udp.ts';
+export { copy, read16, read32, write16, write32 } from './bytes.ts';
+export {
+  formatAddress,
+  formatPrefix,
+  parseAddress,
+  parsePrefix,
+  prefixContains,
+  type Prefix,
+} from './address.ts';
