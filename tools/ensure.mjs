@@ -19,13 +19,23 @@ const stamp = 'node_modules/.install-stamp';
 const wanted = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex');
 const found = existsSync(stamp) ? readFileSync(stamp, 'utf8') : '';
 if (found !== wanted) {
-  run('installing dependencies', 'npm', ['ci', '--no-audit', '--no-fund', '--include=dev', '--loglevel=error']);
+  run('installing dependencies', 'npm', [
+    'ci',
+    '--no-audit',
+    '--no-fund',
+    '--include=dev',
+    '--loglevel=error',
+  ]);
   writeFileSync(stamp, wanted);
 }
 
 if (process.argv.includes('--build')) {
-  const { status } = spawnSync(process.execPath, ['node_modules/@typescript/native/bin/tsc', '-b', 'apps/lab'], {
-    stdio: ['ignore', 2, 2],
-  });
+  const { status } = spawnSync(
+    process.execPath,
+    ['node_modules/@typescript/native/bin/tsc', '-b', 'apps/lab'],
+    {
+      stdio: ['ignore', 2, 2],
+    },
+  );
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -52,7 +52,8 @@ export class VirtualClock implements Clock {
   advance(durationMs: number): void {
     const untilMs = this.#nowMs + durationMs;
     while (this.step(untilMs)) continue;
-    this.#nowMs = untilMs;
+    // A timer may itself have advanced the clock further.
+    this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 
   #before(a: number, b: number): boolean {

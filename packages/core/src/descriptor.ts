@@ -70,7 +70,7 @@ export function readOptions(
     options[name] = value;
   }
   for (const name of Object.keys(given)) {
-    if (!(name in descriptor.options)) problems.push({ name, message: 'is not an option of this kind' });
+    if (!Object.hasOwn(descriptor.options, name)) problems.push({ name, message: 'is not an option of this kind' });
   }
   return { options, problems };
 }

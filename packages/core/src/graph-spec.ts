@@ -26,6 +26,10 @@ export interface GraphProblem {
   readonly message: string;
 }
 
+/** A name from outside may be that of something every object inherits, such as `constructor`. */
+const own = <V>(record: Readonly<Record<string, V>>, name: string): V | undefined =>
+  Object.hasOwn(record, name) ? record[name] : undefined;
+
 const LINK = /^\s*([\w-]+)\.([\w-]+)\s*->\s*([\w-]+)\.([\w-]+)\s*$/;
 
 export function parseLink(text: string): Link | undefined {
@@ -47,7 +51,7 @@ export function checkGraph(spec: GraphSpec, registry: StageRegistry): readonly G
     }
     descriptors.set(name, factory.descriptor);
     for (const { name: option, message } of readOptions(factory.descriptor, stage.options ?? {}).problems) {
-      const hint = option in factory.descriptor.options ? '' : suggest(option, Object.keys(factory.descriptor.options));
+      const hint = Object.hasOwn(factory.descriptor.options, option) ? '' : suggest(option, Object.keys(factory.descriptor.options));
       problems.push({ path: ['stages', name, 'options', option], message: `option "${option}" ${message}${hint}` });
     }
   }
@@ -57,16 +61,19 @@ export function checkGraph(spec: GraphSpec, registry: StageRegistry): readonly G
     const link = parseLink(text);
     const complain = (message: string): void => void problems.push({ path: ['links', index], message });
     if (link === undefined) return complain(`"${text}" is not of the form "stage.output -> stage.input"`);
+    const key = `${link.from.stage}.${link.from.port}`;
+    if (outputs.has(key)) complain(`"${key}" is linked twice; a packet has one owner, so fan-out needs a stage that copies`);
+    outputs.add(key);
     for (const end of [link.from, link.to]) {
-      if (!(end.stage in spec.stages)) {
+      if (!Object.hasOwn(spec.stages, end.stage)) {
         complain(`no stage is named "${end.stage}"${suggest(end.stage, Object.keys(spec.stages))}`);
       }
     }
     const from = descriptors.get(link.from.stage);
     const to = descriptors.get(link.to.stage);
     if (from === undefined || to === undefined) return;
-    const output = from.outputs[link.from.port];
-    const input = to.inputs[link.to.port];
+    const output = own(from.outputs, link.from.port);
+    const input = own(to.inputs, link.to.port);
     if (output === undefined) {
       complain(`"${link.from.stage}" has no output "${link.from.port}"${suggest(link.from.port, Object.keys(from.outputs))}`);
     }
@@ -80,9 +87,6 @@ export function checkGraph(spec: GraphSpec, registry: StageRegistry): readonly G
           `but "${link.from.stage}.${link.from.port}" emits ${output.emits} ones`,
       );
     }
-    const key = `${link.from.stage}.${link.from.port}`;
-    if (outputs.has(key)) complain(`"${key}" is linked twice; a packet has one owner, so fan-out needs a stage that copies`);
-    outputs.add(key);
     links.push(link);
   });
   for (const [name, descriptor] of descriptors) {
@@ -148,7 +152,7 @@ export class GraphBuilder {
   readonly #links: string[] = [];
 
   add<D extends StageDescriptor>(name: string, descriptor: D, options: Partial<OptionsOf<D>> = {}): StageHandle<D> {
-    if (name in this.#stages) throw new Error(`two stages are named "${name}"`);
+    if (Object.hasOwn(this.#stages, name)) throw new Error(`two stages are named "${name}"`);
     this.#stages[name] = { kind: descriptor.kind, options };
     const refs = (ports: object): Record<string, { stage: string; port: string }> =>
       Object.fromEntries(Object.keys(ports).map((port) => [port, { stage: name, port }]));

@@ -97,6 +97,15 @@ class StageNode {
     this.flush();
   }
 
+  tick(nowMs: number): void {
+    try {
+      this.stage.tick!(nowMs);
+    } catch (error) {
+      this.lastError = error;
+    }
+    this.flush();
+  }
+
   flush(): void {
     for (const output of this.#outputList) output.flush();
   }
@@ -176,10 +185,7 @@ export class Graph {
       node.flush();
     }
     const nowMs = this.#clock.nowMs();
-    for (const node of this.#ticking) {
-      node.stage.tick!(nowMs);
-      node.flush();
-    }
+    for (const node of this.#ticking) node.tick(nowMs);
     return taken;
   }
 

@@ -10,6 +10,7 @@ export * from './graph.ts';
 export * from './graph-spec.ts';
 export * from './limits.ts';
 export * from './operator-stage.ts';
+export * from './packet-length.ts';
 export * from './packet-pool.ts';
 export * from './packet-state.ts';
 export * from './ports.ts';

@@ -1,4 +1,5 @@
 /** Addresses and prefixes in text, for configuration and reports; the data path never calls these. */
+import { read16 } from './bytes.ts';
 
 /** The 4 or 16 octets of an address; undefined where the text is none. */
 export function parseAddress(text: string): Uint8Array | undefined {
@@ -14,6 +15,13 @@ function parseIpv4(text: string): Uint8Array | undefined {
 }
 
 function parseIpv6(text: string): Uint8Array | undefined {
+  // The last 32 bits may stand as an IPv4 address (RFC 4291 section 2.2, form 3).
+  const dotted = /^(.*:)([\d.]+\.\d+)$/.exec(text);
+  if (dotted !== null) {
+    const tail = parseIpv4(dotted[2]!);
+    if (tail === undefined) return undefined;
+    return parseIpv6(`${dotted[1]!}${read16(tail, 0).toString(16)}:${read16(tail, 2).toString(16)}`);
+  }
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
   const groups = halves.map((half) => (half === '' ? [] : half.split(':')));
@@ -67,4 +75,19 @@ export function prefixContains(prefix: Prefix, bytes: Uint8Array, at: number): b
   const rest = prefix.bits & 7;
   if (rest === 0) return true;
   return ((bytes[at + whole]! ^ prefix.address[whole]!) & (0xff << (8 - rest)) & 0xff) === 0;
+}
+
+/** True where the address of `family` at `bytes[at]` lies in one of the prefixes. */
+export function anyPrefixContains(
+  prefixes: readonly Prefix[],
+  bytes: Uint8Array,
+  at: number,
+  family: number,
+): boolean {
+  const width = family === 4 ? 4 : 16;
+  for (let index = 0; index < prefixes.length; index += 1) {
+    const prefix = prefixes[index]!;
+    if (prefix.address.length === width && prefixContains(prefix, bytes, at)) return true;
+  }
+  return false;
 }

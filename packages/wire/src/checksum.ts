@@ -62,9 +62,16 @@ export function update(checksum: number, before: number, after: number): number 
 }
 
 /**
- * The checksum after the covered words that added up to `before` were replaced by words that add up to
- * `after` (RFC 1624 equation 3 over several words at once).
+ * What replacing covered words that add up to `before` by words that add up to `after` does to a checksum; computed
+ * once per NAT binding, applied to each packet by `adjust` (RFC 1624 equation 3 over several words at once).
  */
-export function replace(checksum: number, before: number, after: number): number {
-  return finish((~checksum & 0xffff) + (~fold(before) & 0xffff) + after);
+export function adjustment(before: number, after: number): number {
+  return fold((~fold(before) & 0xffff) + fold(after));
+}
+
+/** The adjustment of the opposite replacement. */
+export const reverseAdjustment = (value: number): number => ~value & 0xffff;
+
+export function adjust(checksum: number, value: number): number {
+  return finish((~checksum & 0xffff) + value);
 }

@@ -8,6 +8,7 @@ export * as tcp from './tcp.ts';
 export * as udp from './udp.ts';
 export { copy, read16, read32, write16, write32 } from './bytes.ts';
 export {
+  anyPrefixContains,
   formatAddress,
   formatPrefix,
   parseAddress,
@@ -15,3 +16,7 @@ export {
   prefixContains,
   type Prefix,
 } from './address.ts';
+export { linkTypes, type CapturedPacket } from './capture.ts';
+export { PcapReader, pcapWriter, type PcapWriter } from './pcap.ts';
+export * as pcapng from './pcapng.ts';
+export { PcapngReader } from './pcapng.ts';

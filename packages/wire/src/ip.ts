@@ -1,6 +1,6 @@
 /** What the two IP versions share: one check at ingress, then addresses, lengths and checksums by family. */
 import { write16, read16 } from './bytes.ts';
-import { finish, sum } from './checksum.ts';
+import { adjust, finish, sum } from './checksum.ts';
 import * as icmp from './icmp.ts';
 import * as ipv4 from './ipv4.ts';
 import * as ipv6 from './ipv6.ts';
@@ -80,8 +80,26 @@ export function hasValidTransportChecksum(
 ): boolean {
   const offset = checksumOffset(protocol);
   if (offset < 0) return true;
-  if (protocol === UDP && family === 4 && read16(bytes, transport + offset) === 0) return true;
+  // RFC 8200 section 8.1: over IPv6 a UDP checksum of zero is refused.
+  if (protocol === UDP && read16(bytes, transport + offset) === 0) return family === 4;
   return finish(sum(bytes, transport, end, pseudoHeaderSum(bytes, at, family, protocol, end - transport))) === 0;
+}
+
+/**
+ * Applies a checksum adjustment (see `checksum.adjustment`) to the transport checksum at `transport`. An IPv4 UDP
+ * checksum of 0 means none and stays; a computed 0 becomes all ones (RFC 768, RFC 3022 section 4.2).
+ */
+export function adjustTransportChecksum(
+  bytes: Uint8Array,
+  transport: number,
+  protocol: number,
+  adjustment: number,
+): void {
+  const at = transport + checksumOffset(protocol);
+  const before = read16(bytes, at);
+  if (protocol === UDP && before === 0) return;
+  const after = adjust(before, adjustment);
+  write16(bytes, at, after === 0 && protocol === UDP ? 0xffff : after);
 }
 
 /** Writes the IP length field for a packet of `length` octets, header included; IPv4's checksum follows. */

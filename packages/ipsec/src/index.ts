@@ -1,0 +1,13 @@
+export * as compact from './compact.ts';
+export * as controlMessage from './control-message.ts';
+export * from './crypto/aead.ts';
+export * from './crypto/choose-provider.ts';
+export * from './crypto/suites.ts';
+export * from './header-image.ts';
+export * from './ipsec.module.ts';
+export * from './next-header.ts';
+export * from './replay-window.ts';
+export * from './sad.ts';
+export * from './security-association.ts';
+export * from './spd.ts';
+export * from './tokens.ts';

@@ -1,0 +1,11 @@
+/** What ESP's next header says of the plaintext. */
+export const nextHeaders = {
+  /** A whole IPv4 packet: the encapsulating duplicate. */
+  ipv4Packet: 4,
+  /** A whole IPv6 packet: the encapsulating duplicate. */
+  ipv6Packet: 41,
+  /** A control message: type-length-value items. */
+  controlMessage: 252,
+  /** Transport data. */
+  transportData: 254,
+} as const;

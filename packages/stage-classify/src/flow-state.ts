@@ -1,0 +1,78 @@
+import { FlowTable, type FlowKey, type Random } from '@ngisec/core';
+
+const FREE = -1;
+
+/**
+ * What an end host remembers of its flows, in columns by entry of one flow table keyed as the host sends: local
+ * end as source. Idle flows go, a bounded number looked at in each sweep.
+ */
+export class FlowState {
+  /** Channel index for the flow's data. */
+  readonly dataChannel: Int32Array;
+  /** Channel index for its control packets. */
+  readonly controlChannel: Int32Array;
+  /** 1 once something authentic of the flow came back. */
+  readonly confirmed: Uint8Array;
+  /** When the flow may be announced again, and the pause after that. */
+  readonly announceAtMs: Float64Array;
+  readonly announcePauseMs: Float64Array;
+  readonly idleLimitMs: Float64Array;
+
+  readonly #table: FlowTable;
+  readonly #lastSeenMs: Float64Array;
+  #sweepAt = 0;
+
+  constructor(random: Random, capacity: number) {
+    this.#table = new FlowTable(random, capacity);
+    this.dataChannel = new Int32Array(capacity);
+    this.controlChannel = new Int32Array(capacity);
+    this.confirmed = new Uint8Array(capacity);
+    this.announceAtMs = new Float64Array(capacity);
+    this.announcePauseMs = new Float64Array(capacity);
+    this.idleLimitMs = new Float64Array(capacity);
+    this.#lastSeenMs = new Float64Array(capacity).fill(FREE);
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** The flow's entry, or -1. */
+  find(key: FlowKey): number {
+    return this.#table.find(key);
+  }
+
+  /** A new entry; -1 where the table is full. */
+  insert(key: FlowKey, nowMs: number, dataChannel: number, controlChannel: number, idleLimitMs: number): number {
+    const entry = this.#table.insert(key);
+    if (entry < 0) return -1;
+    this.dataChannel[entry] = dataChannel;
+    this.controlChannel[entry] = controlChannel;
+    this.confirmed[entry] = 0;
+    this.announceAtMs[entry] = nowMs;
+    this.announcePauseMs[entry] = 0;
+    this.idleLimitMs[entry] = idleLimitMs;
+    this.#lastSeenMs[entry] = nowMs;
+    return entry;
+  }
+
+  touch(entry: number, nowMs: number): void {
+    this.#lastSeenMs[entry] = nowMs;
+  }
+
+  /** Removes idle flows among the next `count` entries; returns how many went. */
+  sweep(nowMs: number, count: number): number {
+    const capacity = this.#lastSeenMs.length;
+    let removed = 0;
+    for (let looked = 0; looked < count; looked += 1) {
+      const entry = this.#sweepAt;
+      this.#sweepAt = entry + 1 === capacity ? 0 : entry + 1;
+      const seenMs = this.#lastSeenMs[entry]!;
+      if (seenMs === FREE || nowMs - seenMs <= this.idleLimitMs[entry]!) continue;
+      this.#table.remove(entry);
+      this.#lastSeenMs[entry] = FREE;
+      removed += 1;
+    }
+    return removed;
+  }
+}

@@ -1,0 +1,3 @@
+export { cryptoModule } from './crypto.module.ts';
+export { espOpen, espOpenDescriptor } from './esp-open.ts';
+export { espSeal, espSealDescriptor } from './esp-seal.ts';

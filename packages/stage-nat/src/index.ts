@@ -1,0 +1,8 @@
+export * from './binding-table.ts';
+export { duplicator, duplicatorDescriptor } from './duplicator.ts';
+export { natModule } from './nat.module.ts';
+export { nat, natDescriptor } from './nat.ts';
+export { reverseNat, reverseNatDescriptor } from './reverse-nat.ts';
+export * from './site.ts';
+export * from './tokens.ts';
+export { translate } from './translate.ts';

@@ -1,0 +1,166 @@
+import {
+  describeStage,
+  flowKey,
+  reverseFlowKey,
+  stageFactory,
+  writeFlowKey,
+  type Batch,
+  type Stage,
+  type StageContext,
+  type StageFactory,
+} from '@ngisec/core';
+import { controlMessage, nextHeaders, type Sad } from '@ngisec/ipsec';
+import { anyPrefixContains, ip, ipv4, ipv6, tcp } from '@ngisec/wire';
+import { OUTER_IN_USE, type BindingTable } from './binding-table.ts';
+import type { Site } from './site.ts';
+import { translate } from './translate.ts';
+
+export const reverseNatDescriptor = describeStage({
+  kind: 'reverse-nat',
+  summary: 'Learns from a control packet’s duplicate what NAT did, and undoes it on data packets.',
+  specifications: ['draft section 6.2', '#34', '#41', '#42', '#58', '#59', '#92', 'N67'],
+  inputs: {
+    control: { accepts: ['opened'], description: 'Verified control packets with their duplicate.' },
+    data: { accepts: ['sealed-data'], description: 'Data packets from the WAN.' },
+  },
+  outputs: {
+    control: { emits: 'control', description: 'The duplicate, now the packet, for the local host’s control channel.' },
+    data: { emits: 'translated', description: 'Data packets with the headers their host emitted.' },
+  },
+  options: {},
+  counters: { learned: { unit: 'packets', description: 'Control packets that taught or confirmed a binding.' } },
+  drops: {
+    noDuplicate: 'The control packet carries no well-formed duplicate.',
+    wrongPrefix: 'The duplicate names a source not behind that gateway, or a destination not on this LAN.',
+    wrongChannel: 'Verified under a key that is no peer gateway’s.',
+    noHost: 'No control channel leads to the local host.',
+    outerInUse: 'A flow of this gateway’s own has that outer tuple.',
+    tableFull: 'No room for another binding.',
+    noBinding: 'Data without a binding: nothing authentic taught this outer tuple.',
+  },
+});
+
+type Context = StageContext<typeof reverseNatDescriptor>;
+
+class ReverseNat implements Stage<typeof reverseNatDescriptor> {
+  readonly inputs = {
+    control: (batch: Batch): void => this.#controlAll(batch),
+    data: (batch: Batch): void => this.#dataAll(batch),
+  };
+  readonly #context: Context;
+  readonly #table: BindingTable;
+  readonly #site: Site;
+  readonly #sad: Sad;
+  readonly #outer = flowKey();
+  readonly #duplicate = flowKey();
+  readonly #inner = flowKey();
+
+  constructor(context: Context, table: BindingTable, site: Site, sad: Sad) {
+    this.#context = context;
+    this.#table = table;
+    this.#site = site;
+    this.#sad = sad;
+  }
+
+  #controlAll(batch: Batch): void {
+    const nowMs = this.#context.clock.nowMs();
+    for (let index = 0; index < batch.length; index += 1) this.#control(batch.packets[index]!, nowMs);
+  }
+
+  #control(packet: number, nowMs: number): void {
+    const { pool, outputs, drops, counters } = this.#context;
+    const { bytes } = pool;
+    const channel = pool.channel[packet]!;
+    const peer = this.#site.peers.findIndex((gateway) => gateway.channel.index === channel);
+    if (peer < 0) return drops.wrongChannel.drop(packet);
+    this.#readKey(packet);
+    if (!this.#unwrap(packet)) return drops.noDuplicate.drop(packet);
+    const start = pool.start[packet]!;
+    const family = pool.family[packet]!;
+    const source = start + ip.sourceOffset(family);
+    const destination = start + ip.destinationOffset(family);
+    const isTheirs = anyPrefixContains(this.#site.peers[peer]!.prefixes, bytes, source, family);
+    if (!isTheirs || !anyPrefixContains(this.#site.prefixes, bytes, destination, family)) {
+      return drops.wrongPrefix.drop(packet);
+    }
+    const host = this.#sad.channelFor('control', bytes, destination, family);
+    if (host === undefined) return drops.noHost.drop(packet);
+    const transport = pool.transport[packet]!;
+    const protocol = pool.protocol[packet]!;
+    writeFlowKey(this.#duplicate, bytes, start, transport, family, protocol);
+    reverseFlowKey(this.#duplicate, this.#inner);
+    const binding = this.#table.learn(this.#inner, this.#outer, peer, nowMs);
+    if (binding === OUTER_IN_USE) return drops.outerInUse.drop(packet);
+    if (binding < 0) return drops.tableFull.drop(packet);
+    counters.learned.value += 1;
+    this.#table.note(binding, false, protocol, tcp.flags(bytes, transport), nowMs);
+    pool.channel[packet] = host.index;
+    outputs.control.push(packet);
+  }
+
+  /**
+   * Makes the duplicate the packet; false where there is none, or it is not whole.
+   *
+   *     transport data    | IP | T | IP | T | data |                   the inner packet ends where the outer one does
+   *     control message   | IP | T | item header | IP | T | items |    the item's length is that of IP | T
+   */
+  #unwrap(packet: number): boolean {
+    const { pool } = this.#context;
+    const { bytes } = pool;
+    const family = pool.family[packet]!;
+    const protocol = pool.protocol[packet]!;
+    const end = pool.end[packet]!;
+    let start = pool.payload[packet]!;
+    const isMessage = pool.nextHeader[packet] === nextHeaders.controlMessage;
+    let headersEnd = end;
+    if (isMessage) {
+      if (start + controlMessage.ITEM_HEADER_BYTES > end) return false;
+      if (controlMessage.itemType(bytes, start) !== controlMessage.items.mapping) return false;
+      headersEnd = start + controlMessage.ITEM_HEADER_BYTES + controlMessage.itemLength(bytes, start);
+      start += controlMessage.ITEM_HEADER_BYTES;
+    } else if (pool.nextHeader[packet] !== (family === 4 ? nextHeaders.ipv4Packet : nextHeaders.ipv6Packet)) {
+      return false;
+    }
+    const header = family === 4 ? ipv4.HEADER_BYTES_MIN : ipv6.HEADER_BYTES;
+    if (headersEnd > end || start + header > headersEnd || bytes[start]! >>> 4 !== family) return false;
+    const found = family === 4 ? (ipv4.headerBytes(bytes, start) << 8) | ipv4.protocol(bytes, start) : ipv6.findTransport(bytes, start, headersEnd);
+    const transport = start + (found >> 8);
+    const length = family === 4 ? ipv4.totalLength(bytes, start) : ipv6.HEADER_BYTES + ipv6.payloadLength(bytes, start);
+    if (found < 0 || (found & 0xff) !== protocol || start + length !== end || transport < start + header) return false;
+    const transportBytes = ip.transportHeaderBytes(bytes, transport, headersEnd, protocol);
+    if (transportBytes === 0 || (isMessage && transport + transportBytes !== headersEnd)) return false;
+    pool.start[packet] = start;
+    pool.transport[packet] = transport;
+    pool.payload[packet] = transport + transportBytes;
+    pool.checksumPending[packet] = 0;
+    if (!isMessage) pool.nextHeader[packet] = nextHeaders.transportData;
+    return true;
+  }
+
+  #dataAll(batch: Batch): void {
+    const { pool, outputs, drops, clock } = this.#context;
+    const nowMs = clock.nowMs();
+    for (let index = 0; index < batch.length; index += 1) {
+      const packet = batch.packets[index]!;
+      this.#readKey(packet);
+      const binding = this.#table.findOuter(this.#outer);
+      if (binding < 0) {
+        drops.noBinding.drop(packet);
+        continue;
+      }
+      const flags = tcp.flags(pool.bytes, pool.transport[packet]!);
+      this.#table.note(binding, false, pool.protocol[packet]!, flags, nowMs);
+      translate(pool, packet, this.#table, binding, false, this.#inner);
+      outputs.data.push(packet);
+    }
+  }
+
+  #readKey(packet: number): void {
+    const { pool } = this.#context;
+    const transport = pool.transport[packet]!;
+    writeFlowKey(this.#outer, pool.bytes, pool.start[packet]!, transport, pool.family[packet]!, pool.protocol[packet]!);
+  }
+}
+
+export const reverseNat = (table: BindingTable, site: Site, sad: Sad): StageFactory =>
+  stageFactory(reverseNatDescriptor, (context) => new ReverseNat(context, table, site, sad));

@@ -1,0 +1,32 @@
+import { type Channel } from '@ngisec/ipsec';
+import { anyPrefixContains, type Prefix } from '@ngisec/wire';
+
+/** A gateway at the far end: where it is, what lies behind it, and the control channel with it. */
+export interface PeerGateway {
+  readonly name: string;
+  /** Its WAN address, by family. */
+  readonly addresses: { readonly 4?: Uint8Array; readonly 6?: Uint8Array };
+  readonly prefixes: readonly Prefix[];
+  readonly channel: Channel;
+}
+
+/** This gateway's own place: its WAN addresses, its LAN, its peers (#53). */
+export interface Site {
+  readonly addresses: { readonly 4?: Uint8Array; readonly 6?: Uint8Array };
+  readonly prefixes: readonly Prefix[];
+  readonly peers: readonly PeerGateway[];
+}
+
+/** Index of the peer whose site holds the address of `family` at `bytes[at]`; -1 for none. */
+export function peerOf(site: Site, bytes: Uint8Array, at: number, family: number): number {
+  for (let index = 0; index < site.peers.length; index += 1) {
+    if (anyPrefixContains(site.peers[index]!.prefixes, bytes, at, family)) return index;
+  }
+  return -1;
+}
+
+/** The address a gateway has in a family; undefined where it has none. */
+export const addressOf = (
+  addresses: { readonly 4?: Uint8Array; readonly 6?: Uint8Array },
+  family: number,
+): Uint8Array | undefined => (family === 4 ? addresses[4] : addresses[6]);

@@ -1,0 +1,6 @@
+import { token } from '@ngisec/core';
+import type { BindingTable } from './binding-table.ts';
+import type { Site } from './site.ts';
+
+export const BindingTableToken = token<BindingTable>('stage-nat/BindingTable');
+export const SiteToken = token<Site>('stage-nat/Site');
