@@ -60,7 +60,10 @@ export type OptionsOf<D extends StageDescriptor> = {
 export function readOptions(
   descriptor: StageDescriptor,
   given: Readonly<Record<string, unknown>>,
-): { readonly options: Record<string, unknown>; readonly problems: readonly { name: string; message: string }[] } {
+): {
+  readonly options: Record<string, unknown>;
+  readonly problems: readonly { name: string; message: string }[];
+} {
   const options: Record<string, unknown> = {};
   const problems: { name: string; message: string }[] = [];
   for (const [name, option] of Object.entries(descriptor.options)) {
@@ -70,7 +73,8 @@ export function readOptions(
     options[name] = value;
   }
   for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(descriptor.options, name)) problems.push({ name, message: 'is not an option of this kind' });
+    if (!Object.hasOwn(descriptor.options, name))
+      problems.push({ name, message: 'is not an option of this kind' });
   }
   return { options, problems };
 }
@@ -78,7 +82,9 @@ export function readOptions(
 function wrong(option: OptionDescriptor, value: unknown): string | undefined {
   switch (option.type) {
     case 'integer':
-      return Number.isInteger(value) && (value as number) >= option.minimum && (value as number) <= option.maximum
+      return Number.isInteger(value) &&
+        (value as number) >= option.minimum &&
+        (value as number) <= option.maximum
         ? undefined
         : `must be an integer from ${option.minimum} to ${option.maximum}`;
     case 'boolean':

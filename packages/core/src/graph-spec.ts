@@ -35,7 +35,13 @@ const LINK = /^\s*([\w-]+)\.([\w-]+)\s*->\s*([\w-]+)\.([\w-]+)\s*$/;
 export function parseLink(text: string): Link | undefined {
   const match = LINK.exec(text);
   if (match === null) return undefined;
-  const [, fromStage, fromPort, toStage, toPort] = match as unknown as [string, string, string, string, string];
+  const [, fromStage, fromPort, toStage, toPort] = match as unknown as [
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
   return { from: { stage: fromStage, port: fromPort }, to: { stage: toStage, port: toPort } };
 }
 
@@ -51,8 +57,13 @@ export function checkGraph(spec: GraphSpec, registry: StageRegistry): readonly G
     }
     descriptors.set(name, factory.descriptor);
     for (const { name: option, message } of readOptions(factory.descriptor, stage.options ?? {}).problems) {
-      const hint = Object.hasOwn(factory.descriptor.options, option) ? '' : suggest(option, Object.keys(factory.descriptor.options));
-      problems.push({ path: ['stages', name, 'options', option], message: `option "${option}" ${message}${hint}` });
+      const hint = Object.hasOwn(factory.descriptor.options, option)
+        ? ''
+        : suggest(option, Object.keys(factory.descriptor.options));
+      problems.push({
+        path: ['stages', name, 'options', option],
+        message: `option "${option}" ${message}${hint}`,
+      });
     }
   }
   const outputs = new Set<string>();
@@ -62,7 +73,8 @@ export function checkGraph(spec: GraphSpec, registry: StageRegistry): readonly G
     const complain = (message: string): void => void problems.push({ path: ['links', index], message });
     if (link === undefined) return complain(`"${text}" is not of the form "stage.output -> stage.input"`);
     const key = `${link.from.stage}.${link.from.port}`;
-    if (outputs.has(key)) complain(`"${key}" is linked twice; a packet has one owner, so fan-out needs a stage that copies`);
+    if (outputs.has(key))
+      complain(`"${key}" is linked twice; a packet has one owner, so fan-out needs a stage that copies`);
     outputs.add(key);
     for (const end of [link.from, link.to]) {
       if (!Object.hasOwn(spec.stages, end.stage)) {
@@ -75,10 +87,14 @@ export function checkGraph(spec: GraphSpec, registry: StageRegistry): readonly G
     const output = own(from.outputs, link.from.port);
     const input = own(to.inputs, link.to.port);
     if (output === undefined) {
-      complain(`"${link.from.stage}" has no output "${link.from.port}"${suggest(link.from.port, Object.keys(from.outputs))}`);
+      complain(
+        `"${link.from.stage}" has no output "${link.from.port}"${suggest(link.from.port, Object.keys(from.outputs))}`,
+      );
     }
     if (input === undefined) {
-      complain(`"${link.to.stage}" has no input "${link.to.port}"${suggest(link.to.port, Object.keys(to.inputs))}`);
+      complain(
+        `"${link.to.stage}" has no input "${link.to.port}"${suggest(link.to.port, Object.keys(to.inputs))}`,
+      );
     }
     if (output === undefined || input === undefined) return;
     if (!input.accepts.includes(output.emits)) {
@@ -89,13 +105,7 @@ export function checkGraph(spec: GraphSpec, registry: StageRegistry): readonly G
     }
     links.push(link);
   });
-  for (const [name, descriptor] of descriptors) {
-    for (const [port, output] of Object.entries(descriptor.outputs)) {
-      if (output.optional !== true && !outputs.has(`${name}.${port}`)) {
-        problems.push({ path: ['stages', name], message: `output "${name}.${port}" is not connected` });
-      }
-    }
-  }
+  problems.push(...openOutputs(descriptors, outputs));
   const cycle = findCycle(links, descriptors);
   if (cycle !== undefined) {
     problems.push({ path: ['links'], message: `packets would go in circles: ${cycle.join(' -> ')}` });
@@ -103,8 +113,23 @@ export function checkGraph(spec: GraphSpec, registry: StageRegistry): readonly G
   return problems;
 }
 
+/** Outputs that must be connected and are not among the `linked` ones, each as `stage.port`. */
+function openOutputs(
+  descriptors: ReadonlyMap<string, StageDescriptor>,
+  linked: ReadonlySet<string>,
+): GraphProblem[] {
+  return [...descriptors].flatMap(([name, { outputs }]) =>
+    Object.entries(outputs)
+      .filter(([port, { optional }]) => optional !== true && !linked.has(`${name}.${port}`))
+      .map(([port]) => ({ path: ['stages', name], message: `output "${name}.${port}" is not connected` })),
+  );
+}
+
 /** A stage that is both source and sink (a device) ends a path: what it sends does not come back through it. */
-function findCycle(links: readonly Link[], descriptors: ReadonlyMap<string, StageDescriptor>): string[] | undefined {
+function findCycle(
+  links: readonly Link[],
+  descriptors: ReadonlyMap<string, StageDescriptor>,
+): string[] | undefined {
   const next = new Map<string, string[]>();
   for (const { from, to } of links) {
     if (descriptors.get(to.stage)!.kind === 'device') continue;
@@ -132,13 +157,15 @@ function findCycle(links: readonly Link[], descriptors: ReadonlyMap<string, Stag
 interface OutputRef<S extends PacketState> {
   readonly stage: string;
   readonly port: string;
-  readonly emits?: S;
+  /** A type only, never set: it tells an output from an input, and from outputs of other states. */
+  readonly emits: S;
 }
 
 interface InputRef<S extends PacketState> {
   readonly stage: string;
   readonly port: string;
-  readonly accepts?: S;
+  /** A type only, never set. */
+  readonly accepts: S;
 }
 
 export interface StageHandle<D extends StageDescriptor> {
@@ -151,7 +178,11 @@ export class GraphBuilder {
   readonly #stages: Record<string, StageSpec> = {};
   readonly #links: string[] = [];
 
-  add<D extends StageDescriptor>(name: string, descriptor: D, options: Partial<OptionsOf<D>> = {}): StageHandle<D> {
+  add<D extends StageDescriptor>(
+    name: string,
+    descriptor: D,
+    options: Partial<OptionsOf<D>> = {},
+  ): StageHandle<D> {
     if (Object.hasOwn(this.#stages, name)) throw new Error(`two stages are named "${name}"`);
     this.#stages[name] = { kind: descriptor.kind, options };
     const refs = (ports: object): Record<string, { stage: string; port: string }> =>

@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts';
 import { Counter } from './counters.ts';
 import { readOptions, type StageDescriptor } from './descriptor.ts';
 import { checkGraph, parseLink, type GraphProblem, type GraphSpec } from './graph-spec.ts';
+import { limits } from './limits.ts';
 import type { PacketPool } from './packet-pool.ts';
 import { DropPoint, OutputPort } from './ports.ts';
 import type { StageRegistry } from './registry.ts';
@@ -153,6 +154,7 @@ export class Graph {
   readonly #ticking: StageNode[];
   readonly #subscriptions: Subscription[] = [];
   readonly #clock: Clock;
+  #tickAtMs = 0;
 
   /** Throws `GraphError` where the spec does not pass `checkGraph`. */
   constructor(spec: GraphSpec, setting: GraphSetting) {
@@ -177,7 +179,7 @@ export class Graph {
     this.#ticking = [...this.#nodes.values()].filter((node) => node.stage.tick !== undefined);
   }
 
-  /** One pass: every source emits what waits, which runs to completion, then housekeeping. Returns packets taken in. */
+  /** One pass: every source emits what waits, which runs to completion, then housekeeping where due. Returns packets taken in. */
   poll(): number {
     let taken = 0;
     for (const node of this.#sources) {

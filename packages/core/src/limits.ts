@@ -10,6 +10,8 @@ export const limits = {
   headroomBytes: 128,
   /** Live entries of a flow table. */
   flows: 65536,
+  /** Milliseconds between two runs of the stages' housekeeping. */
+  tickMs: 10,
   /** Entries looked at for expiry in one tick. */
   sweepEntries: 256,
 } as const;

@@ -10,6 +10,7 @@ export class OutputPort {
 
   readonly #subject = new Subject<Batch>();
   readonly #batch: Batch;
+  #isFlushing = false;
 
   constructor(pool: PacketPool) {
     this.batches$ = this.#subject;
@@ -28,9 +29,12 @@ export class OutputPort {
 
   flush(): void {
     const batch = this.#batch;
-    if (batch.length === 0) return;
+    // What a device received comes back to it to be sent, and that flushes its outputs while they are being flushed.
+    if (batch.length === 0 || this.#isFlushing) return;
     this.emitted += batch.length;
+    this.#isFlushing = true;
     this.#subject.next(batch);
+    this.#isFlushing = false;
     batch.clear();
   }
 }

@@ -22,6 +22,8 @@ export interface Libc {
   socket(family: number, type: number, protocol: number): number;
   bind(descriptor: number, address: Uint8Array, length: number): number;
   setsockopt(descriptor: number, level: number, option: number, value: Uint8Array, length: number): number;
+  /** `length` holds the size of `value` as a 32-bit number. */
+  getsockopt(descriptor: number, level: number, option: number, value: Uint8Array, length: Uint8Array): number;
   recv(descriptor: number, buffer: Uint8Array, length: number, flags: number): number;
   setns(descriptor: number, type: number): number;
   errno(): number;
@@ -41,6 +43,7 @@ const prototypes = {
   socket: 'int socket(int family, int type, int protocol)',
   bind: 'int bind(int fd, void *address, uint32_t length)',
   setsockopt: 'int setsockopt(int fd, int level, int option, void *value, uint32_t length)',
+  getsockopt: 'int getsockopt(int fd, int level, int option, void *value, void *length)',
   recv: 'intptr_t recv(int fd, void *buffer, size_t length, int flags)',
   setns: 'int setns(int fd, int type)',
 } as const;

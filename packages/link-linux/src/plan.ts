@@ -62,20 +62,28 @@ export const outboundPairs = (plan: Plan, family: Family): Pair[] =>
     ? ofFamily(plan.peers, family).map((to) => ({ from: 'all', to }))
     : plan.peers.flatMap((peer) => pairs(plan.lan.prefixes, peer.prefixes, family));
 
-/** Throws LinkError where the plan holds something that is no address or prefix, or protects nothing. */
+/** Throws LinkError where the plan holds something that is no address or prefix, or cannot protect what it names. */
 export function checkPlan(plan: Plan): void {
-  const own = plan.kind === 'host' ? plan.addresses : [...plan.wan.addresses, ...plan.peers.flatMap((peer) => peer.addresses)];
-  const prefixes = plan.kind === 'host' ? plan.peers : [...plan.lan.prefixes, ...plan.peers.flatMap((peer) => peer.prefixes)];
-  for (const text of own) {
-    if (parseAddress(text) === undefined) throw new LinkError(`"${text}" is no address`, 'Write it like 10.1.0.5 or fd01::5.');
+  const isHost = plan.kind === 'host';
+  const own = isHost ? plan.addresses : [...plan.wan.addresses, ...plan.peers.flatMap((peer) => peer.addresses)];
+  const prefixes = isHost ? plan.peers : [...plan.lan.prefixes, ...plan.peers.flatMap((peer) => peer.prefixes)];
+  const badAddress = own.find((text) => parseAddress(text) === undefined);
+  if (badAddress !== undefined) {
+    throw new LinkError(`"${badAddress}" is no address`, 'Write it like 10.1.0.5 or fd01::5.');
   }
-  for (const text of prefixes) {
-    if (parsePrefix(text) === undefined) throw new LinkError(`"${text}" is no prefix`, 'Write it like 10.2.0.0/24 or fd02::/64.');
+  const badPrefix = prefixes.find((text) => parsePrefix(text) === undefined);
+  if (badPrefix !== undefined) {
+    throw new LinkError(`"${badPrefix}" is no prefix`, 'Write it like 10.2.0.0/24 or fd02::/64.');
   }
-  if (!families.some((family) => inboundPairs(plan, family).length > 0 && outboundPairs(plan, family).length > 0)) {
+  const protects = families.filter((family) => outboundPairs(plan, family).length > 0);
+  if (protects.length === 0) {
+    throw new LinkError(`the plan "${plan.name}" protects nothing`, 'Name at least one prefix of peers.');
+  }
+  const deaf = protects.find((family) => inboundPairs(plan, family).length === 0);
+  if (deaf !== undefined) {
     throw new LinkError(
-      `the plan "${plan.name}" protects nothing`,
-      'Give own addresses and peers of one address family.',
+      `the plan "${plan.name}" protects IPv${deaf} traffic but has no IPv${deaf} address for the answers`,
+      `Add an own IPv${deaf} address (a gateway's peers need one too), or leave the IPv${deaf} prefixes out.`,
     );
   }
 }

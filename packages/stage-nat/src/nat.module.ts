@@ -5,12 +5,12 @@ import { BindingTable } from './binding-table.ts';
 import { duplicator } from './duplicator.ts';
 import { nat } from './nat.ts';
 import { reverseNat } from './reverse-nat.ts';
-import { BindingTableToken, SiteToken } from './tokens.ts';
+import { BindingLimitsToken, BindingTableToken, SiteToken } from './tokens.ts';
 
-/** NAT and reverse NAT share one binding table. */
+/** NAT and reverse NAT share one binding table; who loads this binds its limits and the site. */
 export const natModule = new ContainerModule(({ bind }) => {
   bind(BindingTableToken)
-    .toResolvedValue((random) => new BindingTable(random), [RandomToken])
+    .toResolvedValue((random, limits) => new BindingTable(random, limits), [RandomToken, BindingLimitsToken])
     .inSingletonScope();
   bind(StageFactoryToken).toConstantValue(duplicator);
   bind(StageFactoryToken)

@@ -28,7 +28,10 @@ export const reverseNatDescriptor = describeStage({
     data: { emits: 'translated', description: 'Data packets with the headers their host emitted.' },
   },
   options: {},
-  counters: { learned: { unit: 'packets', description: 'Control packets that taught or confirmed a binding.' } },
+  counters: {
+    learned: { unit: 'packets', description: 'Control packets that taught or confirmed a binding.' },
+    created: { unit: 'entries', description: 'Bindings that were new.' },
+  },
   drops: {
     noDuplicate: 'The control packet carries no well-formed duplicate.',
     wrongPrefix: 'The duplicate names a source not behind that gateway, or a destination not on this LAN.',
@@ -89,10 +92,12 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     const protocol = pool.protocol[packet]!;
     writeFlowKey(this.#duplicate, bytes, start, transport, family, protocol);
     reverseFlowKey(this.#duplicate, this.#inner);
+    const bindingsBefore = this.#table.size;
     const binding = this.#table.learn(this.#inner, this.#outer, peer, nowMs);
     if (binding === OUTER_IN_USE) return drops.outerInUse.drop(packet);
     if (binding < 0) return drops.tableFull.drop(packet);
     counters.learned.value += 1;
+    if (this.#table.size > bindingsBefore) counters.created.value += 1;
     this.#table.note(binding, false, protocol, tcp.flags(bytes, transport), nowMs);
     pool.channel[packet] = host.index;
     outputs.control.push(packet);

@@ -32,7 +32,10 @@ export class Router {
 
   #forward(octets: Uint8Array): void {
     const family = octets.length === 0 ? 0 : octets[0]! >>> 4;
-    const isWhole = family === 4 ? octets.length >= ipv4.HEADER_BYTES_MIN : family === 6 && octets.length >= ipv6.HEADER_BYTES;
+    const isWhole =
+      family === 4
+        ? octets.length >= ipv4.HEADER_BYTES_MIN
+        : family === 6 && octets.length >= ipv6.HEADER_BYTES;
     if (!isWhole || (family === 4 && !ipv4.hasValidChecksum(octets, 0))) {
       this.counters.malformed += 1;
       return;

@@ -39,7 +39,11 @@ export interface LinkOptions extends ChannelOptions {
 export type Tap = (octets: Uint8Array, direction: Direction, timeMs: number) => void;
 
 /** An attacker on the wire: returns what goes on instead (the same octets to let it pass), undefined to drop it. */
-export type Interceptor = (octets: Uint8Array, direction: Direction, timeMs: number) => Uint8Array | undefined;
+export type Interceptor = (
+  octets: Uint8Array,
+  direction: Direction,
+  timeMs: number,
+) => Uint8Array | undefined;
 
 export interface LinkSetting {
   readonly clock: VirtualClock;
@@ -197,7 +201,8 @@ export class SimulatedLink {
     const channel = this[direction];
     channel.counters.sent += 1;
     const copy = octets.slice();
-    const passed = this.interceptor === undefined ? copy : this.interceptor(copy, direction, this.#clock.nowMs());
+    const passed =
+      this.interceptor === undefined ? copy : this.interceptor(copy, direction, this.#clock.nowMs());
     if (passed === undefined) channel.counters.intercepted += 1;
     else channel.send(passed === copy ? copy : passed.slice());
   }

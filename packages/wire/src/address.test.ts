@@ -1,6 +1,13 @@
 import { isIP } from 'node:net';
 import fc from 'fast-check';
-import { anyPrefixContains, formatAddress, formatPrefix, parseAddress, parsePrefix, prefixContains } from './address.ts';
+import {
+  anyPrefixContains,
+  formatAddress,
+  formatPrefix,
+  parseAddress,
+  parsePrefix,
+  prefixContains,
+} from './address.ts';
 
 const ipv4 = fc.uint8Array({ minLength: 4, maxLength: 4 });
 /** Eight groups, zero more often than not. */
@@ -42,15 +49,53 @@ describe('addresses', () => {
   });
 
   test.each([
-    ...['', '1.2.3', '1.2.3.4.5', '1.2.3.256', '01.2.3.4', '1.2.3.-4', '1.2.3.4 ', '1..3.4', '0x1.2.3.4', '1.2.3.4/8'],
-    ...[':', ':::', '1::2::3', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '1:2:3:4:5:6:7::8', '12345::', 'g::', '::1%lo', ' ::1'],
+    ...[
+      '',
+      '1.2.3',
+      '1.2.3.4.5',
+      '1.2.3.256',
+      '01.2.3.4',
+      '1.2.3.-4',
+      '1.2.3.4 ',
+      '1..3.4',
+      '0x1.2.3.4',
+      '1.2.3.4/8',
+    ],
+    ...[
+      ':',
+      ':::',
+      '1::2::3',
+      '1:2:3:4:5:6:7',
+      '1:2:3:4:5:6:7:8:9',
+      '1:2:3:4:5:6:7::8',
+      '12345::',
+      'g::',
+      '::1%lo',
+      ' ::1',
+    ],
     ...['::1.2.3', '1.2.3.4::', '::1.2.3.4:5', '1:2:3:4:5:6:7:1.2.3.4', '::ffff:1.2.3.256', ':1.2.3.4'],
   ])('"%s" is no address', (text) => {
     expect(parseAddress(text)).toBeUndefined();
   });
 
   test('agrees with node:net on which texts are addresses', () => {
-    const pieces = fc.constantFrom('0', '1', '25', '255', '256', '09', 'ab', 'FFFF', '1.2.3.4', ':', ':', '::', '.', '.', 'g');
+    const pieces = fc.constantFrom(
+      '0',
+      '1',
+      '25',
+      '255',
+      '256',
+      '09',
+      'ab',
+      'FFFF',
+      '1.2.3.4',
+      ':',
+      ':',
+      '::',
+      '.',
+      '.',
+      'g',
+    );
     const near = fc.array(pieces, { maxLength: 17 }).map((parts) => parts.join(''));
     const broken = fc
       .tuple(fc.oneof(ipv4, ipv6), fc.nat(39), fc.constantFrom('', ':', '::', '.', '0', 'f', '.1.2.3'))
@@ -78,10 +123,16 @@ describe('prefixes', () => {
     expect(formatPrefix(parsePrefix(given)!)).toBe(expected);
   });
 
-  test.each(['10.2.0.0/33', 'fd02::/129', '10.2.0.0/', '10.2.0.0/-1', '10.2.0.0/8/8', '10.2.0.0/ 8', '/8', 'x/8'])(
-    '"%s" is no prefix',
-    (text) => expect(parsePrefix(text)).toBeUndefined(),
-  );
+  test.each([
+    '10.2.0.0/33',
+    'fd02::/129',
+    '10.2.0.0/',
+    '10.2.0.0/-1',
+    '10.2.0.0/8/8',
+    '10.2.0.0/ 8',
+    '/8',
+    'x/8',
+  ])('"%s" is no prefix', (text) => expect(parsePrefix(text)).toBeUndefined());
 
   test('contains exactly the addresses that share its leading bits', () => {
     const bitsOf = (octets: Uint8Array): string =>

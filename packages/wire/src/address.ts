@@ -36,7 +36,10 @@ function parseIpv6(text: string): Uint8Array | undefined {
 /** RFC 5952 text of 4 or 16 octets. */
 export function formatAddress(address: Uint8Array): string {
   if (address.length === 4) return address.join('.');
-  const groups = Array.from({ length: 8 }, (_, index) => (address[2 * index]! << 8) | address[2 * index + 1]!);
+  const groups = Array.from(
+    { length: 8 },
+    (_, index) => (address[2 * index]! << 8) | address[2 * index + 1]!,
+  );
   let longestAt = -1;
   let longest = 1;
   for (let at = 0; at < 8; at += 1) {
@@ -71,7 +74,8 @@ export const formatPrefix = (prefix: Prefix): string => `${formatAddress(prefix.
 /** True where the address at `bytes[at]`, of the prefix's family, lies in it. */
 export function prefixContains(prefix: Prefix, bytes: Uint8Array, at: number): boolean {
   const whole = prefix.bits >>> 3;
-  for (let index = 0; index < whole; index += 1) if (bytes[at + index] !== prefix.address[index]) return false;
+  for (let index = 0; index < whole; index += 1)
+    if (bytes[at + index] !== prefix.address[index]) return false;
   const rest = prefix.bits & 7;
   if (rest === 0) return true;
   return ((bytes[at + whole]! ^ prefix.address[whole]!) & (0xff << (8 - rest)) & 0xff) === 0;

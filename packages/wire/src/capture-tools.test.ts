@@ -5,12 +5,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { linkTypes, type CapturedPacket } from './capture.ts';
 import { PcapReader, pcapWriter } from './pcap.ts';
-import { decryptionSecrets, enhancedPacket, interfaceDescription, PcapngReader, sectionHeader } from './pcapng.ts';
+import {
+  decryptionSecrets,
+  enhancedPacket,
+  interfaceDescription,
+  PcapngReader,
+  sectionHeader,
+} from './pcapng.ts';
 
 const TOOLS = ['tshark', 'capinfos', 'text2pcap', 'editcap'];
 const missing = TOOLS.filter((tool) => spawnSync(tool, ['--version']).status !== 0);
 const withTools = missing.length === 0 || process.env['CI'] ? test : test.skip;
-if (withTools !== test) process.stderr.write(`skipping capture-tools.test.ts: no ${missing.join(', ')} here\n`);
+if (withTools !== test)
+  process.stderr.write(`skipping capture-tools.test.ts: no ${missing.join(', ')} here\n`);
 
 const folder = mkdtempSync(join(tmpdir(), 'ngisec-capture-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -25,7 +32,10 @@ const PCAPNG_FIELDS = ['frame.interface_name', 'frame.packet_flags_direction', '
 function tshark(file: string, fields: readonly string[]): string[][] {
   const wanted = fields.flatMap((field) => ['-e', field]);
   const lines = run('tshark', '-r', file, '-T', 'fields', '-E', 'separator=|', ...wanted);
-  return lines.trimEnd().split('\n').map((line) => line.split('|'));
+  return lines
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split('|'));
 }
 
 function readAll(reader: PcapReader | PcapngReader, file: string): CapturedPacket[] {
@@ -46,7 +56,10 @@ describe('F9 captures against Wireshark', () => {
   withTools('tshark reads our pcap: time to the nanosecond, lengths, addresses', () => {
     const file = join(folder, 'written.pcap');
     const writer = pcapWriter(linkTypes.raw, 30);
-    writeFileSync(file, Buffer.concat([writer.header(), writer.packet(datagram, timeNs), writer.packet(datagram, 1n, 99)]));
+    writeFileSync(
+      file,
+      Buffer.concat([writer.header(), writer.packet(datagram, timeNs), writer.packet(datagram, 1n, 99)]),
+    );
     expect(tshark(file, FIELDS)).toEqual([
       ['1700000000.123456789', '32', '30', '10.1.0.2', '10.2.0.3', '4242'],
       ['0.000000001', '99', '30', '10.1.0.2', '10.2.0.3', '4242'],
@@ -64,24 +77,51 @@ describe('F9 captures against Wireshark', () => {
       interfaceDescription({ name: 'wan0', linkType: linkTypes.raw }),
       interfaceDescription({ name: 'lan0', linkType: linkTypes.ethernet, snapLength: 2048 }),
       decryptionSecrets(0x544c534b, Buffer.from('# a key log line\n')),
-      enhancedPacket({ interfaceId: 0, timeNs, octets: datagram, direction: 'outbound', comment: 'nat: 10.1.0.2 → 10.9.0.1' }),
-      enhancedPacket({ interfaceId: 1, timeNs: timeNs + 1n, octets: frame, originalBytes: 1514, direction: 'inbound' }),
+      enhancedPacket({
+        interfaceId: 0,
+        timeNs,
+        octets: datagram,
+        direction: 'outbound',
+        comment: 'nat: 10.1.0.2 → 10.9.0.1',
+      }),
+      enhancedPacket({
+        interfaceId: 1,
+        timeNs: timeNs + 1n,
+        octets: frame,
+        originalBytes: 1514,
+        direction: 'inbound',
+      }),
     ];
     writeFileSync(file, Buffer.concat(blocks));
     expect(tshark(file, [...FIELDS, ...PCAPNG_FIELDS])).toEqual([
-      ['1700000000.123456789', '32', '32', '10.1.0.2', '10.2.0.3', '4242', 'wan0', '0x00000002', 'nat: 10.1.0.2 → 10.9.0.1'],
+      [
+        '1700000000.123456789',
+        '32',
+        '32',
+        '10.1.0.2',
+        '10.2.0.3',
+        '4242',
+        'wan0',
+        '0x00000002',
+        'nat: 10.1.0.2 → 10.9.0.1',
+      ],
       ['1700000000.123456790', '1514', '46', '10.1.0.2', '10.2.0.3', '4242', 'lan0', '0x00000001', ''],
     ]);
     const infos = run('capinfos', '-M', file);
     expect(infos).toMatch(/Number of decryption secrets in file: +1/);
     expect(infos).toMatch(/Capture application: +ngisec test/);
-    expect(infos).toMatch(/Name = wan0[^]*Time ticks per second = 1000000000[^]*Name = lan0[^]*Capture length = 2048/);
+    expect(infos).toMatch(
+      /Name = wan0[^]*Time ticks per second = 1000000000[^]*Name = lan0[^]*Capture length = 2048/,
+    );
   });
 
   withTools('we read what text2pcap and editcap write', () => {
     const dump = join(folder, 'dump.txt');
     const octets = [...datagram].map((octet) => octet.toString(16).padStart(2, '0')).join(' ');
-    writeFileSync(dump, `I 2023-11-14 22:13:20.123456789\n0000 ${octets}\nO 2023-11-14 22:13:21.000000000\n0000 ${octets}\n`);
+    writeFileSync(
+      dump,
+      `I 2023-11-14 22:13:20.123456789\n0000 ${octets}\nO 2023-11-14 22:13:21.000000000\n0000 ${octets}\n`,
+    );
     const made = (format: string): string => {
       const file = join(folder, `made.${format}`);
       run('text2pcap', '-D', '-t', '%Y-%m-%d %H:%M:%S.%f', '-F', format, '-l', '101', dump, file);

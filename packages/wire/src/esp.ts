@@ -26,7 +26,12 @@ export function writeHeader(bytes: Uint8Array, at: number, spiValue: number, seq
 export const paddingBytes = (length: number): number => -(length + TRAILER_BYTES) & (ALIGNMENT_BYTES - 1);
 
 /** Writes padding 1, 2, 3 ..., pad length and next header at `at`; returns the offset behind them (section 2.4). */
-export function writeTrailer(bytes: Uint8Array, at: number, padding: number, nextHeaderValue: number): number {
+export function writeTrailer(
+  bytes: Uint8Array,
+  at: number,
+  padding: number,
+  nextHeaderValue: number,
+): number {
   for (let index = 1; index <= padding; index += 1) bytes[at++] = index;
   bytes[at++] = padding;
   bytes[at++] = nextHeaderValue;

@@ -10,7 +10,11 @@ import { read16, write16 } from './bytes.ts';
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replace(/\s/g, ''), 'hex'));
 
 /** A UDP packet with `data` behind its header; checksums are not set. */
-function datagram(family: number, addresses: Uint8Array, data: Uint8Array): { bytes: Uint8Array; transport: number } {
+function datagram(
+  family: number,
+  addresses: Uint8Array,
+  data: Uint8Array,
+): { bytes: Uint8Array; transport: number } {
   const transport = family === 4 ? ipv4.HEADER_BYTES_MIN : ipv6.HEADER_BYTES;
   const bytes = new Uint8Array(transport + udp.HEADER_BYTES + data.length);
   bytes[0] = family === 4 ? 0x45 : 0x60;
@@ -38,14 +42,20 @@ describe('transport headers', () => {
     expect(tcp.flags(segment, 1)).toBe(tcp.SYN | tcp.ACK);
     expect(tcp.window(segment, 1)).toBe(0xffff);
     const header = hex('00 14e9 0035 0010 beef');
-    expect([udp.sourcePort(header, 1), udp.destinationPort(header, 1), udp.length(header, 1)]).toEqual([5353, 53, 16]);
+    expect([udp.sourcePort(header, 1), udp.destinationPort(header, 1), udp.length(header, 1)]).toEqual([
+      5353, 53, 16,
+    ]);
     const echo = hex('00 08 00 abcd 1234 8001');
-    expect([icmp.type(echo, 1), icmp.identifier(echo, 1), icmp.sequence(echo, 1)]).toEqual([8, 0x1234, 0x8001]);
+    expect([icmp.type(echo, 1), icmp.identifier(echo, 1), icmp.sequence(echo, 1)]).toEqual([
+      8, 0x1234, 0x8001,
+    ]);
   });
 
   test('echo messages of each version', () => {
     const echoes = (family: number): number[] =>
-      Array.from({ length: 256 }, (_, type) => type).filter((type) => icmp.isEcho(Uint8Array.of(0, type), 1, family));
+      Array.from({ length: 256 }, (_, type) => type).filter((type) =>
+        icmp.isEcho(Uint8Array.of(0, type), 1, family),
+      );
     expect(echoes(4)).toEqual([0, 8]);
     expect(echoes(6)).toEqual([128, 129]);
   });
@@ -70,35 +80,45 @@ describe('transport headers', () => {
 describe('N62 UDP checksum', () => {
   test('is never written as zero, though the sum be all ones', () => {
     fc.assert(
-      fc.property(families, addresses, fc.uint8Array({ minLength: 2, maxLength: 40 }), (family, pair, data) => {
-        const { bytes, transport } = datagram(family, pair, data);
-        const complete = (): number => {
-          ip.completeTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP);
-          return read16(bytes, transport + udp.CHECKSUM);
-        };
-        // Putting the checksum of the rest into the data brings the sum to all ones, its complement to zero.
-        write16(bytes, transport + udp.HEADER_BYTES, 0);
-        write16(bytes, transport + udp.HEADER_BYTES, complete());
-        expect(complete()).toBe(0xffff);
-        expect(ip.hasValidTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP)).toBe(true);
-      }),
+      fc.property(
+        families,
+        addresses,
+        fc.uint8Array({ minLength: 2, maxLength: 40 }),
+        (family, pair, data) => {
+          const { bytes, transport } = datagram(family, pair, data);
+          const complete = (): number => {
+            ip.completeTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP);
+            return read16(bytes, transport + udp.CHECKSUM);
+          };
+          // Putting the checksum of the rest into the data brings the sum to all ones, its complement to zero.
+          write16(bytes, transport + udp.HEADER_BYTES, 0);
+          write16(bytes, transport + udp.HEADER_BYTES, complete());
+          expect(complete()).toBe(0xffff);
+          expect(ip.hasValidTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP)).toBe(true);
+        },
+      ),
     );
   });
 
   test('zero is "no checksum" over IPv4 and refused over IPv6 (RFC 8200 section 8.1)', () => {
     fc.assert(
-      fc.property(families, addresses, fc.uint8Array({ minLength: 2, maxLength: 40 }), (family, pair, data) => {
-        const { bytes, transport } = datagram(family, pair, data);
-        const isValid = (): boolean =>
-          ip.hasValidTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP);
-        expect(isValid()).toBe(family === 4);
-        write16(bytes, transport + udp.HEADER_BYTES, 0);
-        ip.completeTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP);
-        write16(bytes, transport + udp.HEADER_BYTES, read16(bytes, transport + udp.CHECKSUM));
-        // Now a zero would also come out as right.
-        write16(bytes, transport + udp.CHECKSUM, 0);
-        expect(isValid()).toBe(family === 4);
-      }),
+      fc.property(
+        families,
+        addresses,
+        fc.uint8Array({ minLength: 2, maxLength: 40 }),
+        (family, pair, data) => {
+          const { bytes, transport } = datagram(family, pair, data);
+          const isValid = (): boolean =>
+            ip.hasValidTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP);
+          expect(isValid()).toBe(family === 4);
+          write16(bytes, transport + udp.HEADER_BYTES, 0);
+          ip.completeTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP);
+          write16(bytes, transport + udp.HEADER_BYTES, read16(bytes, transport + udp.CHECKSUM));
+          // Now a zero would also come out as right.
+          write16(bytes, transport + udp.CHECKSUM, 0);
+          expect(isValid()).toBe(family === 4);
+        },
+      ),
     );
   });
 });
@@ -106,19 +126,25 @@ describe('N62 UDP checksum', () => {
 describe('transport checksum', () => {
   test('what was completed is valid, and one changed bit is found', () => {
     fc.assert(
-      fc.property(families, addresses, fc.uint8Array({ maxLength: 60 }), fc.nat(), (family, pair, data, pick) => {
-        const { bytes, transport } = datagram(family, pair, data);
-        const isValid = (): boolean =>
-          ip.hasValidTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP);
-        ip.completeTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP);
-        expect(isValid()).toBe(true);
-        const from = ip.sourceOffset(family);
-        const bit = 8 * from + (pick % (8 * (bytes.length - from)));
-        bytes[bit >>> 3]! ^= 1 << (bit & 7);
-        // A checksum that becomes zero says over IPv4 that there is none.
-        const absent = family === 4 && read16(bytes, transport + udp.CHECKSUM) === 0;
-        expect(isValid()).toBe(absent);
-      }),
+      fc.property(
+        families,
+        addresses,
+        fc.uint8Array({ maxLength: 60 }),
+        fc.nat(),
+        (family, pair, data, pick) => {
+          const { bytes, transport } = datagram(family, pair, data);
+          const isValid = (): boolean =>
+            ip.hasValidTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP);
+          ip.completeTransportChecksum(bytes, 0, transport, bytes.length, family, ip.UDP);
+          expect(isValid()).toBe(true);
+          const from = ip.sourceOffset(family);
+          const bit = 8 * from + (pick % (8 * (bytes.length - from)));
+          bytes[bit >>> 3]! ^= 1 << (bit & 7);
+          // A checksum that becomes zero says over IPv4 that there is none.
+          const absent = family === 4 && read16(bytes, transport + udp.CHECKSUM) === 0;
+          expect(isValid()).toBe(absent);
+        },
+      ),
     );
   });
 

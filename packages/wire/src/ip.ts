@@ -14,7 +14,8 @@ export const ICMPV6 = 58;
 
 /** Distance of the source address from the IP header's first octet. */
 export const sourceOffset = (family: number): number => (family === 4 ? ipv4.SOURCE : ipv6.SOURCE);
-export const destinationOffset = (family: number): number => (family === 4 ? ipv4.DESTINATION : ipv6.DESTINATION);
+export const destinationOffset = (family: number): number =>
+  family === 4 ? ipv4.DESTINATION : ipv6.DESTINATION;
 export const addressBytes = (family: number): number => (family === 4 ? 4 : 16);
 
 /** Distance of the checksum field from the transport header's first octet; -1 for other protocols. */
@@ -82,7 +83,9 @@ export function hasValidTransportChecksum(
   if (offset < 0) return true;
   // RFC 8200 section 8.1: over IPv6 a UDP checksum of zero is refused.
   if (protocol === UDP && read16(bytes, transport + offset) === 0) return family === 4;
-  return finish(sum(bytes, transport, end, pseudoHeaderSum(bytes, at, family, protocol, end - transport))) === 0;
+  return (
+    finish(sum(bytes, transport, end, pseudoHeaderSum(bytes, at, family, protocol, end - transport))) === 0
+  );
 }
 
 /**

@@ -47,7 +47,10 @@ describe('ipv4', () => {
   });
 
   test('#97 setting DSCP leaves ECN alone; DSCP, TTL and length keep the checksum right (10,000 headers)', () => {
-    const headers = fc.tuple(fc.integer({ min: 5, max: 15 }), fc.uint8Array({ minLength: 60, maxLength: 60 }));
+    const headers = fc.tuple(
+      fc.integer({ min: 5, max: 15 }),
+      fc.uint8Array({ minLength: 60, maxLength: 60 }),
+    );
     const values = fc.tuple(fc.nat(63), fc.nat(255), fc.nat(65_535));
     fc.assert(
       fc.property(headers, values, ([words, octets], [dscp, timeToLive, length]) => {
@@ -62,13 +65,13 @@ describe('ipv4', () => {
         expected[8] = timeToLive;
         ipv4.completeChecksum(expected, 0);
 
-        expect(ipv4.setDscpWithChecksum(bytes, 0, dscp)).toBe(changes);
-        expect(ipv4.hasValidChecksum(bytes, 0)).toBe(true);
+        const held = [ipv4.setDscpWithChecksum(bytes, 0, dscp) === changes, ipv4.hasValidChecksum(bytes, 0)];
         ipv4.setTimeToLiveWithChecksum(bytes, 0, timeToLive);
-        expect(ipv4.hasValidChecksum(bytes, 0)).toBe(true);
+        held.push(ipv4.hasValidChecksum(bytes, 0));
         ipv4.setTotalLengthWithChecksum(bytes, 0, length);
-        expect(bytes).toEqual(expected);
-        expect([ipv4.dscp(bytes, 0), ipv4.ecn(bytes, 0)]).toEqual([dscp, octets[1]! & 0b11]);
+        held.push(Buffer.compare(bytes, expected) === 0);
+        held.push(ipv4.dscp(bytes, 0) === dscp, ipv4.ecn(bytes, 0) === (octets[1]! & 0b11));
+        return held.every(Boolean);
       }),
       { numRuns: 10_000 },
     );

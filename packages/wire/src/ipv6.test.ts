@@ -30,13 +30,17 @@ const bytesOf = (extensions: readonly Extension[]): number =>
 describe('ipv6 extension headers', () => {
   test('the transport header is found behind up to eight of them', () => {
     fc.assert(
-      fc.property(fc.array(walked, { maxLength: 8 }), fc.constantFrom(6, UDP, 58, 50, 51, 59), (extensions, protocol) => {
-        const bytes = packet(extensions, protocol);
-        expect(ipv6.findTransport(bytes, 0, bytes.length)).toBe((bytesOf(extensions) << 8) | protocol);
-        const shifted = Uint8Array.of(7, 7, 7, ...bytes);
-        expect(ipv6.findTransport(shifted, 3, shifted.length)).toBe((bytesOf(extensions) << 8) | protocol);
-        expect(ipv6.isFragment(bytes, 0, bytes.length)).toBe(false);
-      }),
+      fc.property(
+        fc.array(walked, { maxLength: 8 }),
+        fc.constantFrom(6, UDP, 58, 50, 51, 59),
+        (extensions, protocol) => {
+          const bytes = packet(extensions, protocol);
+          expect(ipv6.findTransport(bytes, 0, bytes.length)).toBe((bytesOf(extensions) << 8) | protocol);
+          const shifted = Uint8Array.of(7, 7, 7, ...bytes);
+          expect(ipv6.findTransport(shifted, 3, shifted.length)).toBe((bytesOf(extensions) << 8) | protocol);
+          expect(ipv6.isFragment(bytes, 0, bytes.length)).toBe(false);
+        },
+      ),
     );
   });
 

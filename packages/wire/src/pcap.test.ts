@@ -23,13 +23,23 @@ const littleEndianNanoseconds = hex(`
 describe('F9 pcap by hand-built octets', () => {
   test('big-endian, microseconds, Ethernet, a packet cut to 3 of 1,500 octets', () => {
     expect(readAll(new PcapReader(), bigEndianMicroseconds)).toEqual([
-      { timeNs: 0x65000000n * 1_000_000_000n + 999_999_000n, octets: hex('0a0b0c'), originalBytes: 1500, linkType: 1 },
+      {
+        timeNs: 0x65000000n * 1_000_000_000n + 999_999_000n,
+        octets: hex('0a0b0c'),
+        originalBytes: 1500,
+        linkType: 1,
+      },
     ]);
   });
 
   test('little-endian, nanoseconds, raw IP', () => {
     expect(readAll(new PcapReader(), littleEndianNanoseconds)).toEqual([
-      { timeNs: 0x65000000n * 1_000_000_000n + 999_999_999n, octets: hex('4500'), originalBytes: 2, linkType: 101 },
+      {
+        timeNs: 0x65000000n * 1_000_000_000n + 999_999_999n,
+        octets: hex('4500'),
+        originalBytes: 2,
+        linkType: 101,
+      },
     ]);
   });
 
@@ -50,25 +60,34 @@ describe('F9 pcap written and read', () => {
 
   test('every packet comes back whatever the chunks are', () => {
     fc.assert(
-      fc.property(packets, fc.integer({ min: 1, max: 300 }), fc.constantFrom(1, 101, 113), (given, chunk, linkType) => {
-        const writer = pcapWriter(linkType);
-        const file = Buffer.concat([
-          writer.header(),
-          ...given.map(({ octets, timeNs }) => writer.packet(octets, timeNs)),
-        ]);
-        const reader = new PcapReader();
-        expect(readAll(reader, file, chunk)).toEqual(
-          given.map((packet) => ({ ...packet, originalBytes: packet.octets.length, linkType })),
-        );
-        expect(reader.error).toBeUndefined();
-        expect(reader.pendingBytes).toBe(0);
-      }),
+      fc.property(
+        packets,
+        fc.integer({ min: 1, max: 300 }),
+        fc.constantFrom(1, 101, 113),
+        (given, chunk, linkType) => {
+          const writer = pcapWriter(linkType);
+          const file = Buffer.concat([
+            writer.header(),
+            ...given.map(({ octets, timeNs }) => writer.packet(octets, timeNs)),
+          ]);
+          const reader = new PcapReader();
+          expect(readAll(reader, file, chunk)).toEqual(
+            given.map((packet) => ({ ...packet, originalBytes: packet.octets.length, linkType })),
+          );
+          expect(reader.error).toBeUndefined();
+          expect(reader.pendingBytes).toBe(0);
+        },
+      ),
     );
   });
 
   test('the writer cuts to the snap length and keeps the original length', () => {
     const writer = pcapWriter(linkTypes.raw, 4);
-    const file = Buffer.concat([writer.header(), writer.packet(hex('010203040506'), 7n), writer.packet(hex('01'), 8n, 9)]);
+    const file = Buffer.concat([
+      writer.header(),
+      writer.packet(hex('010203040506'), 7n),
+      writer.packet(hex('01'), 8n, 9),
+    ]);
     const [cut, short] = readAll(new PcapReader(), file);
     expect(cut).toEqual({ timeNs: 7n, octets: hex('01020304'), originalBytes: 6, linkType: 101 });
     expect(short).toMatchObject({ octets: hex('01'), originalBytes: 9 });
@@ -92,7 +111,11 @@ describe('F9 F31 pcap that is not whole', () => {
 
   test.each([
     ['another file', hex('7f454c46'.repeat(6)), 'octet 0: not a pcap file'],
-    ['a version that is not 2', hex('a1b2c3d4 0003 0000 00000000 00000000 00040000 00000001'), 'octet 0: pcap version 3 is not supported'],
+    [
+      'a version that is not 2',
+      hex('a1b2c3d4 0003 0000 00000000 00000000 00040000 00000001'),
+      'octet 0: pcap version 3 is not supported',
+    ],
     [
       'a record that claims 4 GiB',
       Buffer.concat([bigEndianMicroseconds.subarray(0, 24), hex('00000000 00000000 ffffffff ffffffff')]),

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import type { CapturedPacket } from './capture.ts';
-import { decryptionSecrets, enhancedPacket, interfaceDescription, PcapngReader, sectionHeader } from './pcapng.ts';
+import {
+  decryptionSecrets,
+  enhancedPacket,
+  interfaceDescription,
+  PcapngReader,
+  sectionHeader,
+} from './pcapng.ts';
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replace(/\s/g, ''), 'hex'));
 
@@ -32,7 +38,13 @@ describe('F9 pcapng by hand-built octets', () => {
     expect(interfaceDescription({ name: 'wan', linkType: 101 })).toEqual(
       hex('01000000 28000000 6500 0000 00000000 0200 0300 77616e00 0900 0100 09000000 0000 0000 28000000'),
     );
-    const record = { interfaceId: 1, timeNs: 0x123456789an, octets: hex('4500'), direction: 'outbound', comment: 'é' } as const;
+    const record = {
+      interfaceId: 1,
+      timeNs: 0x123456789an,
+      octets: hex('4500'),
+      direction: 'outbound',
+      comment: 'é',
+    } as const;
     expect(enhancedPacket(record)).toEqual(
       hex(`06000000 38000000 01000000 12000000 9a785634 02000000 02000000 45000000
            0100 0200 c3a90000 0200 0400 02000000 0000 0000 38000000`),
@@ -68,7 +80,9 @@ describe('F9 pcapng by hand-built octets', () => {
     const nameResolution = hex('00000004 00000010 00000000 00000010');
     const custom = hex('00000bad 00000014 00007fff cafecafe 00000014');
     const simple = hex('00000003 00000014 00000004 01020304 00000014');
-    expect(readWhole(bigEndianSection, nameResolution, bigEndianInterface, custom, simple, custom)).toHaveLength(1);
+    expect(
+      readWhole(bigEndianSection, nameResolution, bigEndianInterface, custom, simple, custom),
+    ).toHaveLength(1);
   });
 
   test('a new section starts over: its own byte order, its own interfaces', () => {
@@ -143,7 +157,9 @@ describe('F9 F31 pcapng written and read', () => {
 
   test('an option that does not fit its 16-bit length is refused', () => {
     const comment = 'x'.repeat(65_536);
-    expect(() => enhancedPacket({ interfaceId: 0, timeNs: 0n, octets: hex(''), comment })).toThrow(RangeError);
+    expect(() => enhancedPacket({ interfaceId: 0, timeNs: 0n, octets: hex(''), comment })).toThrow(
+      RangeError,
+    );
   });
 
   test('cut anywhere: the packets before the cut, no error, and the rest pending', () => {
@@ -161,17 +177,53 @@ describe('F9 F31 pcapng written and read', () => {
 
   test.each([
     ['another file', hex('a1b2c3d4 0002 0004 00000000'), 'octet 0: not a pcapng section header'],
-    ['a section without the byte-order magic', hex('0a0d0d0a 0000001c 00000000'), 'octet 0: not a pcapng section header'],
-    ['an unknown version', hex('0a0d0d0a 0000001c 1a2b3c4d 0002 0000 ffffffffffffffff 0000001c'), 'octet 0: pcapng version 2 is not supported'],
-    ['a section header cut short', hex('0a0d0d0a 00000010 1a2b3c4d 00000010'), 'octet 0: a section header cut short'],
-    ['an interface cut short', Buffer.concat([bigEndianSection, hex('00000001 00000010 00010000 00000010')]), 'octet 28: a block cut short'],
-    ['a block of no octets', Buffer.concat([bigEndianSection, hex('00000bad 00000000 00000000')]), 'octet 28: a block of 0 octets'],
-    ['a block of 13 octets', Buffer.concat([bigEndianSection, hex('00000bad 0000000d 00000000')]), 'octet 28: a block of 13 octets'],
-    ['a block of 4 GiB', Buffer.concat([bigEndianSection, hex('00000bad fffffffc 00000000')]), 'octet 28: a block of 4294967292 octets'],
-    ['lengths that differ', Buffer.concat([bigEndianSection, hex('00000bad 0000000c 00000010')]), 'octet 28: the two lengths of a block differ'],
+    [
+      'a section without the byte-order magic',
+      hex('0a0d0d0a 0000001c 00000000'),
+      'octet 0: not a pcapng section header',
+    ],
+    [
+      'an unknown version',
+      hex('0a0d0d0a 0000001c 1a2b3c4d 0002 0000 ffffffffffffffff 0000001c'),
+      'octet 0: pcapng version 2 is not supported',
+    ],
+    [
+      'a section header cut short',
+      hex('0a0d0d0a 00000010 1a2b3c4d 00000010'),
+      'octet 0: a section header cut short',
+    ],
+    [
+      'an interface cut short',
+      Buffer.concat([bigEndianSection, hex('00000001 00000010 00010000 00000010')]),
+      'octet 28: a block cut short',
+    ],
+    [
+      'a block of no octets',
+      Buffer.concat([bigEndianSection, hex('00000bad 00000000 00000000')]),
+      'octet 28: a block of 0 octets',
+    ],
+    [
+      'a block of 13 octets',
+      Buffer.concat([bigEndianSection, hex('00000bad 0000000d 00000000')]),
+      'octet 28: a block of 13 octets',
+    ],
+    [
+      'a block of 4 GiB',
+      Buffer.concat([bigEndianSection, hex('00000bad fffffffc 00000000')]),
+      'octet 28: a block of 4294967292 octets',
+    ],
+    [
+      'lengths that differ',
+      Buffer.concat([bigEndianSection, hex('00000bad 0000000c 00000010')]),
+      'octet 28: the two lengths of a block differ',
+    ],
     [
       'a packet longer than its block',
-      Buffer.concat([bigEndianSection, bigEndianInterface, hex('00000006 00000020 00000000 00000000 00000001 00000004 00000004 00000020')]),
+      Buffer.concat([
+        bigEndianSection,
+        bigEndianInterface,
+        hex('00000006 00000020 00000000 00000000 00000001 00000004 00000004 00000020'),
+      ]),
       'octet 48: a packet of 4 octets',
     ],
     [
@@ -217,7 +269,9 @@ describe('F9 F31 pcapng written and read', () => {
   });
 
   test('random blocks of a right frame never throw', () => {
-    const blocks = fc.array(fc.tuple(fc.constantFrom(1, 2, 3, 6, 10, 99), fc.uint8Array({ maxLength: 80 })), { maxLength: 6 });
+    const blocks = fc.array(fc.tuple(fc.constantFrom(1, 2, 3, 6, 10, 99), fc.uint8Array({ maxLength: 80 })), {
+      maxLength: 6,
+    });
     fc.assert(
       fc.property(blocks, (given) => {
         const frames = given.map(([type, body]) => {

@@ -48,8 +48,16 @@ const text = (code: number, value: string | undefined): Option[] =>
   value === undefined ? [] : [{ code, value: new TextEncoder().encode(value) }];
 
 /** A little-endian block of fixed words, data padded to 32 bits, and options (section 3.5). */
-function block(type: number, words: readonly number[], data: Uint8Array, options: readonly Option[]): Uint8Array {
-  const optionBytes = options.reduce((sum, { value }) => sum + 4 + padded(value.length), options.length > 0 ? 4 : 0);
+function block(
+  type: number,
+  words: readonly number[],
+  data: Uint8Array,
+  options: readonly Option[],
+): Uint8Array {
+  const optionBytes = options.reduce(
+    (sum, { value }) => sum + 4 + padded(value.length),
+    options.length > 0 ? 4 : 0,
+  );
   const length = BLOCK_FRAME_BYTES + 4 * words.length + padded(data.length) + optionBytes;
   const octets = new Uint8Array(length);
   const view = new DataView(octets.buffer);
@@ -89,10 +97,15 @@ export interface InterfaceDescription {
   readonly snapLength?: number;
 }
 
-/** Describes an interface (section 4.2). They are numbered from 0 in the order of their blocks. Times are in nanoseconds. */
+/**
+ * Describes an interface (section 4.2), in nanoseconds. Interfaces are numbered from 0 in the order of their blocks.
+ */
 export function interfaceDescription({ name, linkType, snapLength = 0 }: InterfaceDescription): Uint8Array {
   const resolution = { code: TIME_RESOLUTION, value: Uint8Array.of(9) };
-  return block(INTERFACE_DESCRIPTION, [linkType, snapLength], NO_DATA, [...text(INTERFACE_NAME, name), resolution]);
+  return block(INTERFACE_DESCRIPTION, [linkType, snapLength], NO_DATA, [
+    ...text(INTERFACE_NAME, name),
+    resolution,
+  ]);
 }
 
 export interface PacketRecord {
@@ -114,8 +127,14 @@ export function enhancedPacket(record: PacketRecord): Uint8Array {
   const timeHigh = Number((timeNs >> 32n) & 0xffffffffn);
   const timeLow = Number(timeNs & 0xffffffffn);
   const options = text(COMMENT, comment);
-  if (direction !== undefined) options.push({ code: PACKET_FLAGS, value: uint32(DIRECTIONS.indexOf(direction)) });
-  return block(ENHANCED_PACKET, [interfaceId, timeHigh, timeLow, octets.length, originalBytes], octets, options);
+  if (direction !== undefined)
+    options.push({ code: PACKET_FLAGS, value: uint32(DIRECTIONS.indexOf(direction)) });
+  return block(
+    ENHANCED_PACKET,
+    [interfaceId, timeHigh, timeLow, octets.length, originalBytes],
+    octets,
+    options,
+  );
 }
 
 /** Keys for whoever reads the capture (section 4.7); must stand before the packets they open. */
@@ -234,11 +253,13 @@ export class PcapngReader {
     const source = this.#interfaces[this.#uint32(8)];
     if (source === undefined) return this.#fail(`no interface is numbered ${this.#uint32(8)}`);
     const captured = this.#uint32(20);
-    if (captured > CAPTURED_BYTES_MAX || 28 + captured > length - 4) return this.#fail(`a packet of ${captured} octets`);
+    if (captured > CAPTURED_BYTES_MAX || 28 + captured > length - 4)
+      return this.#fail(`a packet of ${captured} octets`);
     const options = this.#options(28 + padded(captured), length);
     if (options === undefined) return undefined;
     const flags = options.get(PACKET_FLAGS)?.[0];
-    const direction = flags?.length === 4 ? DIRECTIONS[flags[this.#littleEndian! ? 0 : 3]! & 0b11] : undefined;
+    const direction =
+      flags?.length === 4 ? DIRECTIONS[flags[this.#littleEndian! ? 0 : 3]! & 0b11] : undefined;
     const comment = this.#text(options.get(COMMENT));
     return {
       timeNs: source.timeNs((BigInt(this.#uint32(12)) << 32n) | BigInt(this.#uint32(16))),
@@ -254,13 +275,21 @@ export class PcapngReader {
   /** A packet of the first interface, without a time (section 4.4). */
   #readSimplePacket(length: number): CapturedPacket | undefined {
     const source = this.#interfaces[0];
-    if (length < 16 || source === undefined) return this.#fail('a simple packet cut short or without an interface');
+    if (length < 16 || source === undefined)
+      return this.#fail('a simple packet cut short or without an interface');
     const originalBytes = this.#uint32(8);
     const captured = Math.min(originalBytes, source.snapLength || Infinity);
-    if (captured > CAPTURED_BYTES_MAX || 12 + captured > length - 4) return this.#fail(`a packet of ${captured} octets`);
+    if (captured > CAPTURED_BYTES_MAX || 12 + captured > length - 4)
+      return this.#fail(`a packet of ${captured} octets`);
     const octets = this.#input.slice(12, 12 + captured);
     const { linkType, name } = source;
-    return { timeNs: 0n, octets, originalBytes, linkType, ...(name !== undefined && { interfaceName: name }) };
+    return {
+      timeNs: 0n,
+      octets,
+      originalBytes,
+      linkType,
+      ...(name !== undefined && { interfaceName: name }),
+    };
   }
 
   /** The options from `at` to the end of a block, by code; undefined where they do not fit it (section 3.5). */

@@ -12,14 +12,16 @@ if (withScapy !== test) process.stderr.write('skipping scapy.test.ts: no python3
 /** Prints "family protocol transport-offset hex" a packet; seeded, so that a failure comes again. */
 const SCRIPT = `
 import random
-from scapy.all import IP, IPv6, TCP, UDP, ICMP, ICMPv6EchoRequest, ICMPv6EchoReply, IPOption, IPv6ExtHdrDestOpt, PadN, Raw, raw
+from scapy.all import IP, IPv6, TCP, UDP, ICMP, ICMPv6EchoRequest, ICMPv6EchoReply, IPOption, IPv6ExtHdrDestOpt
+from scapy.all import PadN, Raw, raw
 random.seed(1624)
 octets = lambda count: bytes(random.getrandbits(8) for _ in range(count))
 port = lambda: random.getrandbits(16)
 v4 = lambda: '.'.join(str(random.randrange(256)) for _ in range(4))
 v6 = lambda: ':'.join('%x' % random.getrandbits(16) for _ in range(8))
-tcp = lambda: TCP(sport=port(), dport=port(), seq=random.getrandbits(32), ack=random.getrandbits(32), flags=random.getrandbits(8),
-                  window=port(), urgptr=port(), options=random.choice([[], [('MSS', port())], [('SAckOK', b''), ('WScale', 7)]]))
+tcp_options = lambda: random.choice([[], [('MSS', port())], [('SAckOK', b''), ('WScale', 7)]])
+tcp = lambda: TCP(sport=port(), dport=port(), seq=random.getrandbits(32), ack=random.getrandbits(32),
+                  flags=random.getrandbits(8), window=port(), urgptr=port(), options=tcp_options())
 udp = lambda: UDP(sport=port(), dport=port())
 echo4 = lambda: ICMP(type=random.choice([0, 8]), id=port(), seq=port())
 echo6 = lambda: random.choice([ICMPv6EchoRequest, ICMPv6EchoReply])(id=port(), seq=port())
@@ -52,7 +54,9 @@ withScapy('N62 IPv4, TCP, UDP and ICMP checksums of both versions are those of S
     const [family, protocol, transport] = line.split(' ').map(Number) as [number, number, number];
     const expected = Uint8Array.from(Buffer.from(line.split(' ')[3]!, 'hex'));
     const checksumAt = transport + ip.checksumOffset(protocol);
-    expect(ip.hasValidTransportChecksum(expected, 0, transport, expected.length, family, protocol)).toBe(true);
+    expect(ip.hasValidTransportChecksum(expected, 0, transport, expected.length, family, protocol)).toBe(
+      true,
+    );
 
     // At an odd place among other octets, with wrong checksums to begin with.
     const bytes = new Uint8Array(expected.length + 16).fill(0xa5);
@@ -67,6 +71,13 @@ withScapy('N62 IPv4, TCP, UDP and ICMP checksums of both versions are those of S
     seen.set(`${family} ${protocol}`, (seen.get(`${family} ${protocol}`) ?? 0) + 1);
     if (protocol === ip.UDP && read16(expected, checksumAt) === 0xffff) allOnes += 1;
   }
-  expect(Object.fromEntries(seen)).toEqual({ '4 6': 101, '4 17': 101, '4 1': 101, '6 6': 101, '6 17': 101, '6 58': 101 });
+  expect(Object.fromEntries(seen)).toEqual({
+    '4 6': 101,
+    '4 17': 101,
+    '4 1': 101,
+    '6 6': 101,
+    '6 17': 101,
+    '6 58': 101,
+  });
   expect(allOnes).toBeGreaterThanOrEqual(60);
 });

@@ -21,7 +21,8 @@ export const PSH = 0x08;
 export const ACK = 0x10;
 
 export const sourcePort = (bytes: Uint8Array, at: number): number => read16(bytes, at);
-export const destinationPort = (bytes: Uint8Array, at: number): number => read16(bytes, at + DESTINATION_PORT);
+export const destinationPort = (bytes: Uint8Array, at: number): number =>
+  read16(bytes, at + DESTINATION_PORT);
 export const sequence = (bytes: Uint8Array, at: number): number => read32(bytes, at + 4);
 export const acknowledgment = (bytes: Uint8Array, at: number): number => read32(bytes, at + 8);
 export const headerBytes = (bytes: Uint8Array, at: number): number => (bytes[at + 12]! >>> 4) << 2;

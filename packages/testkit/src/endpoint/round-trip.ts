@@ -1,6 +1,7 @@
-/** RFC 6298, with Linux's lower bound in place of one second. */
+/** Linux's lower bound in place of RFC 6298's second. */
 const TIMEOUT_MIN_MS = 200;
-const TIMEOUT_MAX_MS = 60_000;
+/** Below RFC 6298's 60 seconds, so that several retransmissions find a peer in TIME-WAIT. */
+const TIMEOUT_MAX_MS = 10_000;
 const TIMEOUT_FIRST_MS = 1000;
 
 /** Estimates how long an acknowledgment may take (RFC 6298 section 2). */

@@ -25,13 +25,7 @@ export interface StackSetting {
 
 /** Why a packet did not reach a socket. */
 export type Rejection =
-  | IpProblem
-  | 'notMine'
-  | 'badTransportChecksum'
-  | 'badUdpLength'
-  | 'badIcmpCode'
-  | 'noProtocol'
-  | 'noSocket';
+  IpProblem | 'notMine' | 'badTransportChecksum' | 'badUdpLength' | 'badIcmpCode' | 'noProtocol' | 'noSocket';
 
 const sameOctets = (left: Uint8Array, right: Uint8Array): boolean =>
   left.length === right.length && left.every((octet, index) => octet === right[index]);
@@ -99,7 +93,8 @@ export class Stack {
     const packet = parseIp(octets);
     if (typeof packet === 'string') return this.reject(packet);
     const { family, protocol, transport, end } = packet;
-    if (!this.#addresses.some((address) => sameOctets(address, packet.destination))) return this.reject('notMine');
+    if (!this.#addresses.some((address) => sameOctets(address, packet.destination)))
+      return this.reject('notMine');
     if (!ip.hasValidTransportChecksum(octets, 0, transport, end, family, protocol)) {
       return this.reject('badTransportChecksum');
     }

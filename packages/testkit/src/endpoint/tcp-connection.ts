@@ -3,6 +3,7 @@ import { tcp } from '@ngisec/wire';
 import { DeadlineTimer } from './deadline-timer.ts';
 import { Reassembly } from './reassembly.ts';
 import { RoundTrip } from './round-trip.ts';
+import type { SocketAddress } from './socket-address.ts';
 import {
   sequenceAdd,
   sequenceDistance,
@@ -10,11 +11,6 @@ import {
   type TcpOptions,
   type TcpSegment,
 } from './tcp-segment.ts';
-
-export interface SocketAddress {
-  readonly address: string;
-  readonly port: number;
-}
 
 /** `timeWait` is also used by the side that closed last: it acknowledges a repeated FIN just as well. */
 export type TcpState = 'listen' | 'synSent' | 'synReceived' | 'established' | 'timeWait' | 'closed';
@@ -66,7 +62,13 @@ export class TcpConnection {
   /** Both sides have sent everything and know that it arrived. */
   onClose: () => void = () => undefined;
   onReset: (reason: ResetReason) => void = () => undefined;
-  readonly counters = { retransmissions: 0, timeouts: 0, fastRetransmissions: 0, outOfOrder: 0, challenges: 0 };
+  readonly counters = {
+    retransmissions: 0,
+    timeouts: 0,
+    fastRetransmissions: 0,
+    outOfOrder: 0,
+    challenges: 0,
+  };
 
   readonly #options: TcpConnectionOptions;
   readonly #timer: DeadlineTimer;
@@ -119,7 +121,8 @@ export class TcpConnection {
 
   /** Queues data, which may be called before the handshake is over. */
   write(octets: Uint8Array): void {
-    if (this.#isClosing || this.#state === 'closed') throw new Error('write to a TCP connection that was closed');
+    if (this.#isClosing || this.#state === 'closed')
+      throw new Error('write to a TCP connection that was closed');
     const joined = new Uint8Array(this.#buffer.length + octets.length);
     joined.set(this.#buffer);
     joined.set(octets, this.#buffer.length);
@@ -152,8 +155,10 @@ export class TcpConnection {
       return;
     }
     if (!this.#isAcceptable(segment)) {
-      if ((segment.flags & RST) === 0) this.#acknowledge();
-      return;
+      if ((segment.flags & RST) !== 0) return;
+      // A repeated FIN restarts the wait, or the peer's next one would find nobody.
+      if (this.#state === 'timeWait') this.#timer.set(TIME_WAIT_MS);
+      return this.#acknowledge();
     }
     if ((segment.flags & RST) !== 0) {
       // RFC 5961 section 3.2: only the exact sequence number resets, so that nobody can guess it.
@@ -256,7 +261,10 @@ export class TcpConnection {
       if (sequenceDistance(seq, this.#receiveNext) > 0) this.counters.outOfOrder += 1;
       this.#reassembly.insert(seq, payload);
     }
-    for (let data = this.#reassembly.take(this.#receiveNext); data !== undefined && this.#state !== 'closed'; ) {
+    for (
+      let data = this.#reassembly.take(this.#receiveNext);
+      data !== undefined && this.#state !== 'closed';
+    ) {
       this.#receiveNext = sequenceAdd(this.#receiveNext, data.length);
       this.onData(data);
       data = this.#reassembly.take(this.#receiveNext);
@@ -305,7 +313,8 @@ export class TcpConnection {
   #retransmitLate(): void {
     if (this.#state === 'timeWait') return this.#release();
     const isHandshake = this.#state === 'synSent' || this.#state === 'synReceived';
-    if (this.#roundTrip.backOff >= (isHandshake ? HANDSHAKE_RETRIES_MAX : RETRIES_MAX)) return this.#end('timeout');
+    if (this.#roundTrip.backOff >= (isHandshake ? HANDSHAKE_RETRIES_MAX : RETRIES_MAX))
+      return this.#end('timeout');
     this.counters.timeouts += 1;
     this.#roundTrip.double();
     this.#recoverUntil = this.#nxt;
@@ -377,9 +386,13 @@ export class TcpConnection {
   }
 
   #end(reason: ResetReason): void {
-    if (this.#state === 'timeWait') return this.#release();
+    const isOver = this.#state === 'timeWait';
+    // In LAST-ACK, where only the last acknowledgment was lost, an RST is no error (section 3.10.7.4).
+    const isLastAck = this.#hasPeerEnded && this.#isFinSent && sequenceAdd(this.#una, 1) === this.#nxt;
     this.#release();
-    this.onReset(reason);
+    if (isOver) return;
+    if (isLastAck && reason === 'peer') this.onClose();
+    else this.onReset(reason);
   }
 
   #release(): void {

@@ -2,8 +2,9 @@ import type { Random, VirtualClock } from '@ngisec/core';
 import { formatAddress, ipv4, ipv6, tcp } from '@ngisec/wire';
 import { toAddress, type Address, type IpPacket } from '../ip-packet.ts';
 import { buildTcp } from '../packet-builders.ts';
+import { ephemeralPort, type SocketAddress } from './socket-address.ts';
 import type { Stack } from './stack.ts';
-import { TcpConnection, type SocketAddress } from './tcp-connection.ts';
+import { TcpConnection } from './tcp-connection.ts';
 import { encodeOptions, parseSegment, sequenceAdd, type TcpSegment } from './tcp-segment.ts';
 
 export interface TcpPeer {
@@ -20,10 +21,6 @@ export interface TcpSetting {
   /** Octets a peer may have under way to this stack. */
   readonly windowBytes: number;
 }
-
-/** Default range of RFC 6335 section 6. */
-const EPHEMERAL_FIRST = 49_152;
-const EPHEMERAL_PORTS = 16_384;
 
 const keyOf = (local: SocketAddress, peer: SocketAddress): string =>
   `${local.address}|${local.port}|${peer.address}|${peer.port}`;
@@ -55,8 +52,11 @@ export class TcpLayer {
   connect({ address, port, localPort }: TcpPeer): TcpConnection {
     const octets = toAddress(address);
     const peer = { address: formatAddress(octets), port };
-    const localAddress = formatAddress(this.#stack.addressFor(octets));
-    const connection = this.#create({ address: localAddress, port: localPort ?? this.#freePort(localAddress, peer) }, peer);
+    const own = formatAddress(this.#stack.addressFor(octets));
+    const isFree = (candidate: number): boolean =>
+      !this.#connections.has(keyOf({ address: own, port: candidate }, peer));
+    const local = { address: own, port: localPort ?? ephemeralPort(this.#setting.random, isFree) };
+    const connection = this.#create(local, peer);
     connection.open();
     return connection;
   }
@@ -114,20 +114,11 @@ export class TcpLayer {
   #refuse({ sport, dport, seq, ack, flags, payload }: TcpSegment, { source, destination }: IpPacket): void {
     if ((flags & tcp.RST) !== 0) return;
     const length = payload.length + ((flags & tcp.SYN) === 0 ? 0 : 1) + ((flags & tcp.FIN) === 0 ? 0 : 1);
-    const fields = (flags & tcp.ACK) !== 0
-      ? { seq: ack, flags: tcp.RST }
-      : { seq: 0, ack: sequenceAdd(seq, length), flags: tcp.RST | tcp.ACK };
+    const fields =
+      (flags & tcp.ACK) !== 0
+        ? { seq: ack, flags: tcp.RST }
+        : { seq: 0, ack: sequenceAdd(seq, length), flags: tcp.RST | tcp.ACK };
     const header = this.#stack.header(destination, source);
     this.#stack.emit(buildTcp({ ...header, ...fields, sport: dport, dport: sport, window: 0 }));
   }
-
-  #freePort(address: string, peer: SocketAddress): number {
-    const first = this.#setting.random.integer(EPHEMERAL_PORTS);
-    for (let tried = 0; tried < EPHEMERAL_PORTS; tried += 1) {
-      const port = EPHEMERAL_FIRST + ((first + tried) % EPHEMERAL_PORTS);
-      if (!this.#connections.has(keyOf({ address, port }, peer))) return port;
-    }
-    throw new Error('no ephemeral TCP port is free');
-  }
 }
-

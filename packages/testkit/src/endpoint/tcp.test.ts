@@ -1,6 +1,6 @@
 import { seededRandom } from '@ngisec/core';
 import fc from 'fast-check';
-import { capture, captureDigest, type CapturedPacket } from '../capture.ts';
+import { capture, captureDigest, type TappedPacket } from '../capture.ts';
 import { parseIp } from '../ip-packet.ts';
 import { buildTcp } from '../packet-builders.ts';
 import type { ChannelOptions } from '../simulated-link.ts';
@@ -37,7 +37,7 @@ interface Transfer {
   readonly received: Uint8Array;
   readonly isClosed: boolean;
   readonly resets: readonly string[];
-  readonly packets: readonly CapturedPacket[];
+  readonly packets: readonly TappedPacket[];
   readonly sender: TcpConnection;
 }
 
@@ -59,7 +59,13 @@ function transfer({ network, link, client, server }: Pair, data: Uint8Array, fam
   sender.write(data);
   sender.close();
   network.runUntil(() => closed === 2 || resets.length > 0, 3_600_000);
-  return { received: Uint8Array.from(Buffer.concat(chunks)), isClosed: closed === 2, resets, packets, sender };
+  return {
+    received: Uint8Array.from(Buffer.concat(chunks)),
+    isClosed: closed === 2,
+    resets,
+    packets,
+    sender,
+  };
 }
 
 const badNetwork: ChannelOptions = {
@@ -76,7 +82,9 @@ describe('TCP of the scripted stack', () => {
     expect(sender.counters.retransmissions).toBe(0);
     // 100,000 octets in segments of 1,500 less headers and timestamps, plus handshake and FIN.
     const payloadMax = family === 4 ? 1448 : 1428;
-    expect(packets.filter(({ direction }) => direction === 'a2b').length).toBeGreaterThan(100_000 / payloadMax);
+    expect(packets.filter(({ direction }) => direction === 'a2b').length).toBeGreaterThan(
+      100_000 / payloadMax,
+    );
     expect(Math.max(...packets.map(({ octets }) => octets.length))).toBe(1500);
   });
 
@@ -102,11 +110,20 @@ describe('TCP of the scripted stack', () => {
           size: fc.integer({ min: 0, max: 30_000 }),
           mtuBytes: fc.integer({ min: 600, max: 1500 }),
           family: fc.constantFrom(4 as const, 6 as const),
-          faults: fc.record({ loss: probability, duplicate: probability, reorder: probability, corrupt: probability }),
+          faults: fc.record({
+            loss: probability,
+            duplicate: probability,
+            reorder: probability,
+            corrupt: probability,
+          }),
         }),
         ({ seed, size, mtuBytes, family, faults }) => {
           const data = someOctets(seed, size);
-          const { received, isClosed } = transfer(pair(seed, { latencyMs: 5, faults }, mtuBytes), data, family);
+          const { received, isClosed } = transfer(
+            pair(seed, { latencyMs: 5, faults }, mtuBytes),
+            data,
+            family,
+          );
           expect(isClosed).toBe(true);
           expect(Buffer.compare(received, data)).toBe(0);
         },
@@ -147,7 +164,8 @@ describe('TCP of the scripted stack', () => {
     transfer(ends, someOctets(3, 50_000));
     ends.network.run(120_000);
     const { counters } = ends.link.a2b;
-    const left = counters.intercepted + counters.tooLong + counters.backlogged + counters.lost + counters.delivered;
+    const left =
+      counters.intercepted + counters.tooLong + counters.backlogged + counters.lost + counters.delivered;
     expect(counters.sent + counters.injected + counters.duplicated).toBe(left);
   });
 
@@ -179,7 +197,9 @@ describe('TCP of the scripted stack', () => {
     const connection = client.tcp.connect({ address: '10.0.0.2', port: 80, localPort: 4321 });
     network.run(100);
     expect(connection.state).toBe('established');
-    expect(seen).toEqual([{ peer: { address: '10.0.0.1', port: 4321 }, local: { address: '10.0.0.2', port: 80 } }]);
+    expect(seen).toEqual([
+      { peer: { address: '10.0.0.1', port: 4321 }, local: { address: '10.0.0.2', port: 80 } },
+    ]);
     expect(connection.peer).toEqual({ address: '10.0.0.2', port: 80 });
   });
 

@@ -2,11 +2,8 @@ import type { Random } from '@ngisec/core';
 import { formatAddress, udp } from '@ngisec/wire';
 import { toAddress, type Address, type IpPacket } from '../ip-packet.ts';
 import { buildUdp } from '../packet-builders.ts';
+import { ephemeralPort, type SocketAddress } from './socket-address.ts';
 import type { Stack } from './stack.ts';
-import type { SocketAddress } from './tcp-connection.ts';
-
-const EPHEMERAL_FIRST = 49_152;
-const EPHEMERAL_PORTS = 16_384;
 
 export interface UdpSocket {
   readonly port: number;
@@ -28,7 +25,7 @@ export class UdpLayer {
 
   /** `port` 0 means an ephemeral one. Throws where it is in use. */
   bind(port = 0): UdpSocket {
-    const own = port === 0 ? this.#freePort() : port;
+    const own = port === 0 ? ephemeralPort(this.#random, (free) => !this.#sockets.has(free)) : port;
     if (this.#sockets.has(own)) throw new Error(`UDP port ${own} is in use`);
     const socket: UdpSocket = {
       port: own,
@@ -53,14 +50,5 @@ export class UdpLayer {
     this.#stack.accept('udp');
     const from = { address: formatAddress(source), port: udp.sourcePort(octets, transport) };
     socket.onDatagram(octets.slice(payload, transport + length), from);
-  }
-
-  #freePort(): number {
-    const first = this.#random.integer(EPHEMERAL_PORTS);
-    for (let tried = 0; tried < EPHEMERAL_PORTS; tried += 1) {
-      const port = EPHEMERAL_FIRST + ((first + tried) % EPHEMERAL_PORTS);
-      if (!this.#sockets.has(port)) return port;
-    }
-    throw new Error('no ephemeral UDP port is free');
   }
 }

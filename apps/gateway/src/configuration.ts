@@ -1,0 +1,83 @@
+import type { ChannelParameters } from '@ngisec/ipsec';
+import { addressSchema, commonSchema, prefixSchema, type Complaint } from '@ngisec/runtime';
+import { suggest } from '@ngisec/core';
+import { bindingLimits } from '@ngisec/stage-nat';
+import { codePoints } from '@ngisec/stage-qos';
+import { prefixContains, type Prefix } from '@ngisec/wire';
+import { z } from 'zod';
+
+const peerSchema = z.strictObject({
+  /** Also the name of the control channel with it, unless `channel` names another. */
+  name: z.string().min(1),
+  channel: z.string().optional(),
+  /** Its WAN address, at most one a family. */
+  addresses: z.array(addressSchema).min(1).max(2),
+  /** The prefixes behind it. */
+  prefixes: z.array(prefixSchema).min(1),
+});
+
+export const gatewaySchema = z.strictObject({
+  ...commonSchema,
+  lan: z.strictObject({ interface: z.string().min(1), prefixes: z.array(prefixSchema).min(1) }),
+  wan: z.strictObject({ interface: z.string().min(1), addresses: z.array(addressSchema).min(1).max(2) }),
+  peers: z.array(peerSchema).min(1),
+  nat: z
+    .strictObject({
+      portMin: z.int().min(1).max(65535).default(bindingLimits.portMin),
+      portMax: z.int().min(1).max(65535).default(bindingLimits.portMax),
+      capacity: z.int().min(1).max(1 << 22).default(bindingLimits.capacity),
+    })
+    .prefault({}),
+  /** Per-hop behaviour to mark packets for the WAN with; absent: as they came. */
+  phb: z.enum(Object.keys(codePoints) as [string, ...string[]]).optional(),
+});
+
+export type GatewayConfiguration = z.output<typeof gatewaySchema>;
+
+export const channelNameOf = (peer: GatewayConfiguration['peers'][number]): string => peer.channel ?? peer.name;
+
+const overlap = (left: Prefix, right: Prefix): boolean => {
+  if (left.address.length !== right.address.length) return false;
+  const [wide, narrow] = left.bits <= right.bits ? [left, right] : [right, left];
+  return prefixContains(wide, narrow.address, 0);
+};
+
+/** The two addresses of a list must be of two families. */
+const oneAFamily = (addresses: readonly Uint8Array[]): boolean =>
+  addresses.length < 2 || addresses[0]!.length !== addresses[1]!.length;
+
+export function checkGateway(configuration: GatewayConfiguration, channels: readonly ChannelParameters[]): Complaint[] {
+  const complaints: Complaint[] = [];
+  const complain = (path: (string | number)[], message: string): void => void complaints.push({ path, message });
+  const { lan, wan, peers, nat } = configuration;
+  if (!oneAFamily(wan.addresses)) complain(['wan', 'addresses', 1], 'wan: one address a family; the second is of the same');
+  if (nat.portMin > nat.portMax) complain(['nat', 'portMin'], 'nat: portMin lies above portMax');
+  // The end hosts of a VPN see each other's private addresses: equal ones on both sides cannot both be meant (#17).
+  const sites = [
+    { name: 'this LAN', prefixes: lan.prefixes, path: ['lan', 'prefixes'] as (string | number)[] },
+    ...peers.map(({ name, prefixes }, index) => ({ name: `peer "${name}"`, prefixes, path: ['peers', index, 'prefixes'] })),
+  ];
+  sites.forEach((site, index) => {
+    for (const earlier of sites.slice(0, index)) {
+      site.prefixes.forEach(({ text, prefix }, at) => {
+        const clash = earlier.prefixes.find((other) => overlap(other.prefix, prefix));
+        if (clash !== undefined) complain([...site.path, at], `${site.name}: ${text} overlaps ${clash.text} of ${earlier.name}; vpn needs disjoint prefixes`);
+      });
+    }
+  });
+  peers.forEach((peer, index) => {
+    const name = channelNameOf(peer);
+    const channel = channels.find((candidate) => candidate.name === name);
+    if (!oneAFamily(peer.addresses)) complain(['peers', index, 'addresses', 1], `peer "${peer.name}": one address a family`);
+    if (channel === undefined) {
+      const hint = suggest(name, channels.map((candidate) => candidate.name));
+      complain(['peers', index, peer.channel === undefined ? 'name' : 'channel'], `peer "${peer.name}": the key file has no channel "${name}"${hint}`);
+    } else if (channel.role === 'data') {
+      complain(['peers', index], `peer "${peer.name}": channel "${name}" is for data; a gateway never holds data keys`);
+    }
+  });
+  channels.forEach((channel) => {
+    if (channel.role !== 'control') complain(['keys'], `channel "${channel.name}" has role ${channel.role}; a gateway holds control keys only`);
+  });
+  return complaints;
+}

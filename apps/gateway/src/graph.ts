@@ -1,0 +1,55 @@
+import { deviceDescriptor, GraphBuilder, type GraphSpec } from '@ngisec/core';
+import { controlClassifierDescriptor, directionDescriptor, ipCheckDescriptor } from '@ngisec/stage-classify';
+import { espOpenDescriptor, espSealDescriptor } from '@ngisec/stage-crypto';
+import { duplicatorDescriptor, natDescriptor, reverseNatDescriptor } from '@ngisec/stage-nat';
+import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
+
+/**
+ * A gateway. Control packets are decrypted, duplicated, translated and encrypted again; data packets only meet NAT: no
+ * stage that holds a key stands in their way (draft section 6.2).
+ *
+ *     LAN -+- control -> open -> duplicate -> NAT -> seal -> WAN
+ *          +- data ------------------------> NAT ----------> WAN
+ *
+ *     LAN <- seal <- reverse NAT <- open <- control -+- WAN
+ *     LAN <--------- reverse NAT <--------- data ----+
+ */
+export function gatewayGraph(options: { readonly lan: readonly string[]; readonly phb?: string | undefined }): GraphSpec {
+  const graph = new GraphBuilder();
+  const device = graph.add('device', deviceDescriptor);
+  const check = graph.add('check', ipCheckDescriptor);
+  const direction = graph.add('direction', directionDescriptor, { inside: options.lan });
+  const fromLan = graph.add('from-lan', controlClassifierDescriptor);
+  const fromWan = graph.add('from-wan', controlClassifierDescriptor);
+  const lanOpen = graph.add('lan-open', espOpenDescriptor);
+  const duplicate = graph.add('duplicate', duplicatorDescriptor);
+  const nat = graph.add('nat', natDescriptor);
+  const wanSeal = graph.add('wan-seal', espSealDescriptor);
+  const wanOpen = graph.add('wan-open', espOpenDescriptor);
+  const reverseNat = graph.add('reverse-nat', reverseNatDescriptor);
+  const lanSeal = graph.add('lan-seal', espSealDescriptor);
+  const mark = options.phb === undefined ? undefined : graph.add('mark', dscpMarkerDescriptor, { phb: options.phb });
+  if (mark !== undefined) graph.link(mark.out.out, device.in.outbound);
+  const wan = mark?.in.in ?? device.in.outbound;
+
+  graph.link(device.out.rx, check.in.in);
+  graph.link(check.out.out, direction.in.in);
+
+  graph.link(direction.out.inside, fromLan.in.in);
+  graph.link(fromLan.out.control, lanOpen.in.in);
+  graph.link(lanOpen.out.out, duplicate.in.in);
+  graph.link(duplicate.out.out, nat.in.control);
+  graph.link(nat.out.control, wanSeal.in.in);
+  graph.link(wanSeal.out.out, wan);
+  graph.link(fromLan.out.data, nat.in.data);
+  graph.link(nat.out.data, wan);
+
+  graph.link(direction.out.outside, fromWan.in.in);
+  graph.link(fromWan.out.control, wanOpen.in.in);
+  graph.link(wanOpen.out.out, reverseNat.in.control);
+  graph.link(reverseNat.out.control, lanSeal.in.in);
+  graph.link(lanSeal.out.out, device.in.inbound);
+  graph.link(fromWan.out.data, reverseNat.in.data);
+  graph.link(reverseNat.out.data, device.in.inbound);
+  return graph.spec();
+}

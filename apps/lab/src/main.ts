@@ -1,0 +1,89 @@
+import { suggest, systemRandom } from '@ngisec/core';
+import { Command, CommanderError } from 'commander';
+import type { Backend, ScenarioResult } from './check.ts';
+import { memoryBackend } from './memory/backend.ts';
+import { available, namespacesBackend } from './namespaces/backend.ts';
+import { amounts, runScenario, scenarios, type Scenario } from './scenarios.ts';
+import { resultTable } from './table.ts';
+
+interface Options {
+  readonly memory?: boolean;
+  readonly json?: boolean;
+  readonly pcap?: string;
+  readonly stay?: boolean;
+  readonly seed?: string;
+}
+
+const say = (line: string): void => void process.stderr.write(line + '\n');
+
+function choose({ memory }: Options): { backend: Backend; why: string } {
+  if (memory === true) return { backend: memoryBackend, why: 'as asked' };
+  const machine = available();
+  if (machine.ok) return { backend: namespacesBackend, why: 'this machine lets us make network namespaces and TUN devices' };
+  return { backend: memoryBackend, why: `${machine.reason}; for real Linux stacks: ${machine.fix}` };
+}
+
+async function run(scenario: Scenario, options: Options): Promise<ScenarioResult> {
+  const { backend, why } = choose(options);
+  say(`${scenario.name}: ${scenario.summary}`);
+  say(`back-end: ${backend.name} (${why})`);
+  const startedMs = performance.now();
+  const seconds = (): string => ((performance.now() - startedMs) / 1000).toFixed(1).padStart(6);
+  const result = await runScenario(scenario, backend, {
+    ...amounts[backend.name],
+    seed: options.seed === undefined ? systemRandom.integer(0x1_0000_0000) : Number(options.seed),
+    progress: (line) => say(`${seconds()} s  ${line}`),
+    ...(options.pcap === undefined ? {} : { pcapDirectory: options.pcap }),
+    ...(options.stay === undefined ? {} : { stay: options.stay }),
+  });
+  if (options.json === true) process.stdout.write(JSON.stringify(result, undefined, 2) + '\n');
+  else process.stdout.write(`\n${resultTable(result)}\n`);
+  return result;
+}
+
+function find(name: string): Scenario {
+  const scenario = scenarios.find((candidate) => candidate.name === name);
+  if (scenario !== undefined) return scenario;
+  say(`no scenario "${name}"${suggest(name, scenarios.map((candidate) => candidate.name))}`);
+  throw new CommanderError(2, 'lab.unknown', 'unknown scenario');
+}
+
+const program = new Command('lab')
+  .description('Hosts, gateways and a router between them, in network namespaces or in memory.')
+  .exitOverride();
+program
+  .command('list')
+  .description('list the scenarios')
+  .option('--json', 'as JSON')
+  .action(({ json }: Options) => {
+    if (json === true) return void process.stdout.write(JSON.stringify(scenarios, undefined, 2) + '\n');
+    for (const { name, summary } of scenarios) process.stdout.write(`${name.padEnd(8)} ${summary}\n`);
+  });
+program
+  .command('start')
+  .description('the demonstration: vpn on the best back-end this machine allows')
+  .action(async () => {
+    const { passed } = await run(scenarios[0]!, {});
+    if (!passed) process.exitCode = 1;
+    else say('\nnext: npm run lab -- vpn --stay   keeps the network for your own experiments; README.md says more');
+  });
+program
+  .command('run', { isDefault: true })
+  .description('run a scenario')
+  .argument('<scenario>')
+  .option('--memory', 'in memory and virtual time, without rights, on any system')
+  .option('--json', 'the result as JSON, alone on standard output')
+  .option('--pcap <directory>', 'write a capture of each leg there')
+  .option('--stay', 'keep the network until interrupted')
+  .option('--seed <number>', 'repeat a run in memory exactly', /^\d+$/)
+  .action(async (name: string, options: Options) => {
+    const { passed } = await run(find(name), options);
+    if (!passed) process.exitCode = 1;
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? 0 : 2;
+}

@@ -1,0 +1,167 @@
+import type { Random } from '@ngisec/core';
+import { suites, type SuiteName } from '@ngisec/ipsec';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { sites, type Leg, type NodeName } from './topology.ts';
+
+export type LabMode = 'vpn' | 'lan';
+
+/** What the lab knows of one secure channel, because it made its keys. */
+export interface LabChannel {
+  readonly role: 'control' | 'data' | 'both';
+  /** The leg a control channel belongs to; data channels go end to end. */
+  readonly leg?: Leg;
+  readonly nodes: readonly [NodeName, NodeName];
+  readonly spis: readonly [number, number];
+  /** Key octets without salt. */
+  readonly keys: readonly [Uint8Array, Uint8Array];
+}
+
+export interface NodeFiles {
+  readonly channels: readonly LabChannel[];
+  /** Configuration file content by node; `keys` files stand beside them. */
+  readonly nodes: Partial<Record<NodeName, { readonly configuration: object; readonly keys: { channels: object[] } }>>;
+}
+
+interface ChannelPlan {
+  readonly role: LabChannel['role'];
+  readonly scope: 'full' | 'none';
+  readonly leg?: Leg;
+  /** Each end, what it calls the channel, and whom it reaches. */
+  readonly ends: readonly [ChannelEnd, ChannelEnd];
+}
+
+interface ChannelEnd {
+  readonly node: NodeName;
+  readonly name: string;
+  readonly peers: readonly string[];
+}
+
+const { a, b } = sites;
+
+const plans: Record<LabMode, readonly ChannelPlan[]> = {
+  vpn: [
+    {
+      role: 'control',
+      scope: 'full',
+      leg: 'lan-a',
+      ends: [
+        { node: 'host-a', name: 'gw-a', peers: b.prefixes },
+        { node: 'gw-a', name: 'host-a', peers: a.host },
+      ],
+    },
+    {
+      role: 'control',
+      scope: 'none',
+      leg: 'wan',
+      ends: [
+        { node: 'gw-a', name: 'gw-b', peers: b.wan },
+        { node: 'gw-b', name: 'gw-a', peers: a.wan },
+      ],
+    },
+    {
+      role: 'control',
+      scope: 'full',
+      leg: 'lan-b',
+      ends: [
+        { node: 'gw-b', name: 'host-b', peers: b.host },
+        { node: 'host-b', name: 'gw-b', peers: a.prefixes },
+      ],
+    },
+    {
+      role: 'data',
+      scope: 'full',
+      ends: [
+        { node: 'host-a', name: 'host-b', peers: b.host },
+        { node: 'host-b', name: 'host-a', peers: a.host },
+      ],
+    },
+  ],
+  lan: [
+    {
+      role: 'both',
+      scope: 'full',
+      ends: [
+        { node: 'host-a', name: 'host-b', peers: b.host },
+        { node: 'host-b', name: 'host-a', peers: a.host },
+      ],
+    },
+  ],
+};
+
+function configurations(mode: LabMode, offload: boolean): NodeFiles['nodes'] {
+  const common = (app: string, name: NodeName): object => ({ app, name, keys: `${name}.keys.yaml`, offload });
+  const host = (name: NodeName, own: typeof a | typeof b, far: typeof a | typeof b): object => ({
+    ...common('host', name),
+    interface: 'lan0',
+    addresses: own.host,
+    policy: [{ name: 'far-site', remote: far.prefixes, mode }],
+  });
+  const gateway = (name: NodeName, peer: NodeName, own: typeof a | typeof b, far: typeof a | typeof b): object => ({
+    ...common('gateway', name),
+    lan: { interface: 'lan0', prefixes: own.prefixes },
+    wan: { interface: 'wan0', addresses: own.wan },
+    peers: [{ name: peer, addresses: far.wan, prefixes: far.prefixes }],
+  });
+  const keys = (): { channels: object[] } => ({ channels: [] });
+  return {
+    'host-a': { configuration: host('host-a', a, b), keys: keys() },
+    'host-b': { configuration: host('host-b', b, a), keys: keys() },
+    ...(mode === 'lan'
+      ? {}
+      : {
+          'gw-a': { configuration: gateway('gw-a', 'gw-b', a, b), keys: keys() },
+          'gw-b': { configuration: gateway('gw-b', 'gw-a', b, a), keys: keys() },
+        }),
+  };
+}
+
+/** Configuration and fresh keys for every node that runs NGISec in a mode. */
+export function makeNodeFiles(
+  mode: LabMode,
+  random: Random,
+  { suite = 'aes-128-gcm', offload = true }: { readonly suite?: SuiteName; readonly offload?: boolean } = {},
+): NodeFiles {
+  const nodes = configurations(mode, offload);
+  const spis = new Set<number>();
+  const freshSpi = (): number => {
+    for (;;) {
+      const spi = 256 + random.integer(0xffff_ff00);
+      if (!spis.has(spi)) return (spis.add(spi), spi);
+    }
+  };
+  const channels = plans[mode].map(({ role, scope, leg, ends }): LabChannel => {
+    const { keyBytes, saltBytes } = suites[suite];
+    const sas = ends.map(() => {
+      const material = new Uint8Array(keyBytes + saltBytes);
+      random.fill(material);
+      return { spi: freshSpi(), material, key: Buffer.from(material).toString('hex') };
+    });
+    ends.forEach(({ node, name, peers }, index) => {
+      const [inbound, outbound] = [sas[index]!, sas[1 - index]!];
+      nodes[node]!.keys.channels.push({
+        ...{ name, role, scope, suite, peers },
+        inbound: { spi: inbound.spi, key: inbound.key },
+        outbound: { spi: outbound.spi, key: outbound.key },
+      });
+    });
+    return {
+      role,
+      ...(leg === undefined ? {} : { leg }),
+      nodes: [ends[0].node, ends[1].node],
+      spis: [sas[0]!.spi, sas[1]!.spi],
+      keys: [sas[0]!.material.slice(0, keyBytes), sas[1]!.material.slice(0, keyBytes)],
+    };
+  });
+  return { channels, nodes };
+}
+
+/** Writes `<node>.yaml` and `<node>.keys.yaml` into a directory only its owner may read. */
+export function writeNodeFiles(directory: string, { nodes }: NodeFiles): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  for (const [name, { configuration, keys }] of Object.entries(nodes)) {
+    writeFileSync(join(directory, `${name}.yaml`), stringify(configuration));
+    writeFileSync(join(directory, `${name}.keys.yaml`), stringify(keys), { mode: 0o600 });
+  }
+}

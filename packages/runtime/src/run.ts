@@ -1,0 +1,73 @@
+import { PacketDeviceToken, PacketPool, PacketPoolToken } from '@ngisec/core';
+import { intercept, TunDevice, undoStale, type Interception } from '@ngisec/link-linux';
+import { ContainerModule } from 'inversify';
+import { setImmediate } from 'node:timers/promises';
+import { assemble, type Node } from './assemble.ts';
+import type { Loaded } from './load.ts';
+import { reportOf, writeReport } from './report.ts';
+
+/** How long the data path sleeps where nothing comes; also the longest a signal waits. */
+const IDLE_WAIT_MS = 50;
+/** Passes over the graph before the event loop gets a turn. */
+const PASSES_PER_TURN = 64;
+const POOL_PACKETS = 4096;
+
+export interface RunOptions {
+  /** Where the report goes, at the end and on SIGUSR2. */
+  readonly report?: string;
+  /** Called once packets flow. */
+  readonly ready?: (line: string) => void;
+}
+
+/**
+ * Runs a node until SIGINT or SIGTERM: opens its TUN device, diverts the traffic, moves packets, and leaves the machine as
+ * it found it. Throws `LinkError` where rights or kernel features are missing.
+ */
+export async function run({ application, configuration, keyFile }: Loaded, options: RunOptions = {}): Promise<void> {
+  undoStale(configuration.name);
+  const pool = new PacketPool({ packets: POOL_PACKETS });
+  const tun = TunDevice.open({ offload: configuration.offload }, pool);
+  let node: Node | undefined;
+  let interception: Interception | undefined;
+  try {
+    keyFile.consume();
+    const surroundings = new ContainerModule(({ bind, rebind }) => {
+      rebind(PacketPoolToken).toConstantValue(pool);
+      bind(PacketDeviceToken).toConstantValue(tun);
+    });
+    node = assemble(application, configuration, keyFile.channels, surroundings);
+    interception = intercept(application.interception(configuration), tun, { method: configuration.interception });
+    options.ready?.(
+      `${configuration.name} runs as ${application.name} on ${tun.name}: interception by ${interception.method}, ` +
+        `crypto by ${node.sad.providerName}`,
+    );
+    await movePackets(node, tun, () => save(options, configuration, node!));
+  } finally {
+    interception?.undo();
+    if (node !== undefined) {
+      save(options, configuration, node);
+      node.graph.stop();
+      node.sad.clear();
+    }
+    tun.close();
+  }
+}
+
+function save({ report }: RunOptions, configuration: Loaded['configuration'], node: Node): void {
+  if (report !== undefined) writeReport(report, reportOf(configuration, node));
+}
+
+async function movePackets({ graph }: Node, tun: TunDevice, saveReport: () => void): Promise<void> {
+  let isStopping = false;
+  const stop = (): void => void (isStopping = true);
+  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGUSR2', saveReport);
+  try {
+    while (!isStopping) {
+      for (let passes = 0; passes < PASSES_PER_TURN && graph.poll() > 0; passes += 1) continue;
+      tun.wait(IDLE_WAIT_MS);
+      await setImmediate();
+    }
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGUSR2', saveReport);
+  }
+}
