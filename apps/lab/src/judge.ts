@@ -16,7 +16,8 @@ export function judge(mode: LabMode, seen: Observations): Check[] {
     serverSeesClient(seen),
     ...seen.wire.checks({
       hasControlChannels: mode === 'vpn',
-      datagramSizes: seen.datagrams.flatMap(({ sizes }) => sizes),
+      // Each goes out and comes back.
+      datagramSizes: seen.datagrams.flatMap(({ sizes }) => [...sizes, ...sizes]),
       serverPorts: [HTTP_PORT, ECHO_PORT],
     }),
     everyPacketAccountedFor(seen),

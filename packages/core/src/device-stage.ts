@@ -6,7 +6,7 @@ import { stageFactory, type Stage, type StageContext, type StageFactory } from '
 export const deviceDescriptor = describeStage({
   kind: 'device',
   summary: 'Where packets enter and leave the graph.',
-  specifications: [],
+  specifications: ['draft section 6'],
   inputs: {
     outbound: { accepts: ['sealed', 'translated', 'clear'], description: 'Towards the network: a host’s wire, a gateway’s WAN.' },
     inbound: {

@@ -6,17 +6,18 @@ const HOPS = 64;
 
 /**
  * A new packet with the headers of `packet` and, in place of its payload, a control message that declares how the
- * flow's data is protected; -1 where the pool is empty. The user's payload never reaches a gateway (#33 `split`).
+ * flow's data is protected; -1 where the pool is empty or the headers fill a slot by themselves. The user's payload never reaches a gateway (#33 `split`).
  *
  *     | IP | T | declaration: data SPI, suite, mode |
  */
 export function writeAnnouncement(pool: PacketPool, packet: number, dataSa: OutboundSa): number {
-  const message = pool.allocate();
-  if (message < 0) return -1;
   const { bytes } = pool;
   const from = pool.start[packet]!;
-  const start = pool.start[message]!;
   const headers = pool.payload[packet]! - from;
+  if (headers + controlMessage.DECLARATION_BYTES > pool.packetBytesMax) return -1;
+  const message = pool.allocate();
+  if (message < 0) return -1;
+  const start = pool.start[message]!;
   bytes.copyWithin(start, from, from + headers);
   pool.transport[message] = start + (pool.transport[packet]! - from);
   pool.payload[message] = start + headers;

@@ -16,8 +16,8 @@ export const dscpMarkerDescriptor = describeStage({
   kind: 'dscp-marker',
   summary: 'Writes the code point of one per-hop behaviour into every packet; ECN stays.',
   specifications: ['RFC 2474 section 3', 'RFC 3168 section 5', '#123'],
-  inputs: { in: { accepts: ['sealed', 'translated', 'clear'], description: 'Packets to mark; no ICV covers the field.' } },
-  outputs: { out: { emits: 'sealed', description: 'The same packets, in order.' } },
+  inputs: { in: { accepts: ['sealed', 'translated'], description: 'Packets on their way out; no ICV covers the field.' } },
+  outputs: { out: { emits: 'translated', description: 'The same packets, in order.' } },
   options: {
     phb: { type: 'text', choices: Object.keys(codePoints), default: 'default', description: 'Per-hop behaviour.' },
   },

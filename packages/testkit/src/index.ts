@@ -1,9 +1,11 @@
 export * from './capture.ts';
+export type { PreparePacket } from './compliance-bench.ts';
 export * from './endpoint/icmp-layer.ts';
 export type { SocketAddress } from './endpoint/socket-address.ts';
 export * from './endpoint/stack.ts';
 export * from './endpoint/tcp-connection.ts';
 export * from './endpoint/tcp-layer.ts';
+export * from './endpoint/tcp-segment.ts';
 export * from './endpoint/udp-layer.ts';
 export * from './ip-packet.ts';
 export * from './mutations.ts';

@@ -23,7 +23,8 @@ function catchDataPacket(lab: MemoryLaboratory, leg: Leg, family: 4 | 6): Caught
   const dataSpis = new Set(lab.files.channels.flatMap(({ role, spis }) => (role === 'control' ? [] : spis)));
   let caught: CaughtPacket | undefined;
   lab.links[leg].interceptor = (octets, direction) => {
-    if (caught !== undefined) return undefined;
+    // A forgery whose destination became the sender's own gateway comes back here; it has to be counted there.
+    if (caught !== undefined) return octets.length === caught.octets.length && direction === 'b2a' ? octets : undefined;
     if (direction !== 'a2b' || octets.length < DATA_PACKET_OCTETS || octets[0]! >>> 4 !== family) return octets;
     const transport = family === 4 ? ipv4.headerBytes(octets, 0) : ipv6.HEADER_BYTES;
     if (!dataSpis.has(esp.spi(octets, transport + tcp.headerBytes(octets, transport)))) return octets;

@@ -43,9 +43,8 @@ const TIME_WAIT_MS = 60_000;
 const NOTHING = new Uint8Array(0);
 
 /**
- * One end of a TCP connection: the subset of RFC 9293 that loses, repeats and orders data right over any network.
- * It has no congestion control, urgent data, keepalive or window probes (its receive window never closes), so it
- * talks to its own kind. Each segment is acknowledged at once.
+ * One end of a TCP connection: the subset of RFC 9293 that brings data intact over any network. No congestion
+ * control, urgent data, keepalive or window probes (its window never closes); every segment is acknowledged at once.
  *
  *     una            nxt            una + peer's window
  *      | sent, unacknowledged | may be sent |
@@ -62,13 +61,7 @@ export class TcpConnection {
   /** Both sides have sent everything and know that it arrived. */
   onClose: () => void = () => undefined;
   onReset: (reason: ResetReason) => void = () => undefined;
-  readonly counters = {
-    retransmissions: 0,
-    timeouts: 0,
-    fastRetransmissions: 0,
-    outOfOrder: 0,
-    challenges: 0,
-  };
+  readonly counters = { retransmissions: 0, timeouts: 0, outOfOrder: 0, challenges: 0 };
 
   readonly #options: TcpConnectionOptions;
   readonly #timer: DeadlineTimer;
@@ -234,7 +227,6 @@ export class TcpConnection {
     if (!isDuplicate || (flags & FIN) !== 0) return;
     this.#duplicateAcks += 1;
     if (this.#duplicateAcks !== DUPLICATE_ACKS || this.#recoverUntil !== undefined) return;
-    this.counters.fastRetransmissions += 1;
     this.#recoverUntil = this.#nxt;
     this.#retransmit();
   }

@@ -238,6 +238,52 @@ describe('TCP of the scripted stack', () => {
     expect(accepted!.state).toBe('closed');
   });
 
+  /** A finished connection of which the server has not learnt that its FIN arrived. */
+  function lastAck(): { ends: Pair; events: string[] } {
+    const ends = pair(5);
+    const events: string[] = [];
+    ends.server.tcp.listen(80, (connection) => {
+      connection.onEnd = () => connection.close();
+      connection.onClose = () => void events.push('server closed');
+      connection.onReset = (reason) => void events.push(`server reset: ${reason}`);
+    });
+    const connection = ends.client.tcp.connect({ address: '10.0.0.2', port: 80 });
+    connection.onClose = () => {
+      events.push('client closed');
+      ends.link.a2b.faults = { ...ends.link.a2b.faults, loss: 1 };
+    };
+    ends.network.run(100);
+    connection.close();
+    // The client's answer to the FIN leaves before onClose is called; hold it back too.
+    ends.link.interceptor = (octets, direction) =>
+      direction === 'a2b' && octets[33] === 0x10 ? undefined : octets;
+    ends.network.run(100);
+    expect(events).toEqual(['client closed']);
+    return { ends, events };
+  }
+
+  test('TIME-WAIT lasts as long as FINs are repeated (RFC 9293 section 3.10.7.4)', () => {
+    const { ends, events } = lastAck();
+    ends.network.run(65_000);
+    expect(ends.client.tcp.open).toBe(1);
+    ends.link.interceptor = undefined;
+    ends.link.a2b.faults = { ...ends.link.a2b.faults, loss: 0 };
+    ends.network.run(20_000);
+    expect(events).toEqual(['client closed', 'server closed']);
+  });
+
+  test('an RST in LAST-ACK closes without an error', () => {
+    const { ends, events } = lastAck();
+    ends.link.b2a.faults = { ...ends.link.b2a.faults, loss: 1 };
+    ends.network.run(61_000);
+    expect(ends.client.tcp.open).toBe(0);
+    ends.link.interceptor = undefined;
+    for (const channel of [ends.link.a2b, ends.link.b2a]) channel.faults = { ...channel.faults, loss: 0 };
+    ends.network.run(20_000);
+    expect(events).toEqual(['client closed', 'server closed']);
+    expect(ends.client.rejected).toEqual({ noSocket: 1 });
+  });
+
   test('abort resets the peer', () => {
     const { network, client, server } = pair(5);
     let reason = '';
