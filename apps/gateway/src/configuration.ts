@@ -51,7 +51,7 @@ export function checkGateway(configuration: GatewayConfiguration, channels: read
   const complain = (path: (string | number)[], message: string): void => void complaints.push({ path, message });
   const { lan, wan, peers, nat } = configuration;
   if (!oneAFamily(wan.addresses)) complain(['wan', 'addresses', 1], 'wan: one address a family; the second is of the same');
-  if (nat.portMin > nat.portMax) complain(['nat', 'portMin'], 'nat: portMin lies above portMax');
+  if (nat.portMin > nat.portMax) complain(['nat', 'portMin'], `nat: portMin ${nat.portMin} lies above portMax ${nat.portMax}`);
   // The end hosts of a VPN see each other's private addresses: equal ones on both sides cannot both be meant (#17).
   const sites = [
     { name: 'this LAN', prefixes: lan.prefixes, path: ['lan', 'prefixes'] as (string | number)[] },
@@ -69,15 +69,21 @@ export function checkGateway(configuration: GatewayConfiguration, channels: read
     const name = channelNameOf(peer);
     const channel = channels.find((candidate) => candidate.name === name);
     if (!oneAFamily(peer.addresses)) complain(['peers', index, 'addresses', 1], `peer "${peer.name}": one address a family`);
+    peer.prefixes.forEach(({ text, prefix }, at) => {
+      for (const [whose, addresses] of [['this gateway', wan.addresses], ['the peer', peer.addresses]] as const) {
+        if (addresses.some(({ length }) => length === prefix.address.length)) continue;
+        complain(['peers', index, 'prefixes', at], `peer "${peer.name}": ${text} is of a family in which ${whose} has no WAN address`);
+      }
+    });
     if (channel === undefined) {
       const hint = suggest(name, channels.map((candidate) => candidate.name));
       complain(['peers', index, peer.channel === undefined ? 'name' : 'channel'], `peer "${peer.name}": the key file has no channel "${name}"${hint}`);
-    } else if (channel.role === 'data') {
-      complain(['peers', index], `peer "${peer.name}": channel "${name}" is for data; a gateway never holds data keys`);
     }
   });
-  channels.forEach((channel) => {
-    if (channel.role !== 'control') complain(['keys'], `channel "${channel.name}" has role ${channel.role}; a gateway holds control keys only`);
+  channels.forEach(({ name, role }, index) => {
+    if (role === 'control') return;
+    const message = `channel "${name}" has role ${role}; a gateway holds control keys only`;
+    complaints.push({ file: 'keys', path: ['channels', index, 'role'], message });
   });
   return complaints;
 }

@@ -4,12 +4,16 @@ import { addressSchema, commonSchema, prefixSchema, type Complaint } from '@ngis
 import { formatAddress, type Prefix } from '@ngisec/wire';
 import { z } from 'zod';
 
+/** A port or a range of ports in text; YAML reads a lone port as a number. */
 const portsSchema = z
-  .string()
-  .regex(/^\d{1,5}(-\d{1,5})?$/, 'a port or a range of ports: 443 or 5000-5999')
-  .transform((text) => {
-    const [minimum, maximum = minimum] = text.split('-').map(Number);
-    return { minimum: minimum!, maximum: maximum! };
+  .preprocess((given) => (typeof given === 'number' ? String(given) : given), z.string())
+  .transform((text, context) => {
+    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
+    const minimum = Number(match?.[1]);
+    const maximum = Number(match?.[2] ?? match?.[1]);
+    const isRange = minimum <= maximum && maximum <= 65535;
+    if (!isRange) context.addIssue(`"${text}" is no port or range of ports; write 443 or 5000-5999`);
+    return { minimum, maximum };
   });
 
 const protocols = { icmp: 1, tcp: 6, udp: 17 } as const;
@@ -60,7 +64,7 @@ export function checkHost(configuration: HostConfiguration, channels: readonly C
     rule.remote.forEach(({ text, prefix }, at) => {
       const path = ['policy', index, 'remote', at];
       if (configuration.addresses.some((own) => own.length === prefix.address.length && sameBits(own, prefix.address, prefix.bits))) {
-        complaints.push({ path, message: `rule "${rule.name}": ${text} holds this host's own address; peers and host must differ` });
+        complaints.push({ path, message: `rule "${rule.name}": ${text} holds this host's own address; name the peers' addresses only` });
       }
       if (!families.has(prefix.address.length)) {
         complaints.push({ path, message: `rule "${rule.name}": ${text} is of a family in which this host has no address` });
@@ -69,12 +73,12 @@ export function checkHost(configuration: HostConfiguration, channels: readonly C
     if (rule.mode !== 'lan' && rule.mode !== 'vpn') return;
     const wanted = rule.mode === 'lan' ? (['both'] as const) : (['data', 'control'] as const);
     for (const role of wanted) {
-      const reached = channels.some((channel) => channel.role === role && rule.remote.some(({ prefix }) => covers(channel, prefix)));
-      if (!reached) {
-        const prefixes = rule.remote.map(({ text }) => text).join(', ');
-        const message = `rule "${rule.name}": mode ${rule.mode} needs a channel of role ${role} to ${prefixes}; add one to the key file`;
-        complaints.push({ path: ['policy', index], message });
-      }
+      const ofRole = channels.filter((channel) => channel.role === role);
+      rule.remote.forEach(({ text, prefix }, at) => {
+        if (ofRole.some((channel) => covers(channel, prefix))) return;
+        const message = `rule "${rule.name}": mode ${rule.mode} needs a channel of role ${role} to ${text}; add one to the key file`;
+        complaints.push({ path: ['policy', index, 'remote', at], message });
+      });
     }
   });
   return complaints;

@@ -145,7 +145,10 @@ export class FlowTable {
   /** Removes a live entry, closing the gap it leaves in its probe run, so that no tombstones pile up. */
   remove(entry: number): void {
     let gap = this.#hashes[entry]! & this.#mask;
-    while (this.#buckets[gap] !== entry + 1) gap = (gap + 1) & this.#mask;
+    while (this.#buckets[gap] !== entry + 1) {
+      if (this.#buckets[gap] === 0) throw new Error(`flow table entry ${entry} is not live`);
+      gap = (gap + 1) & this.#mask;
+    }
     for (let bucket = (gap + 1) & this.#mask; ; bucket = (bucket + 1) & this.#mask) {
       const moved = this.#buckets[bucket]! - 1;
       if (moved < 0) break;

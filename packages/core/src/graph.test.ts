@@ -11,6 +11,9 @@ import { PacketPool } from './packet-pool.ts';
 import { StageRegistry } from './registry.ts';
 import { stageFactory, type StageFactory } from './stage.ts';
 
+// Lengths up to the maximum that an arbitrary names; by default most stay near ten.
+fc.configureGlobal({ defaultSizeToMaxWhenMaxSpecified: true });
+
 /** A device whose far side are two arrays. */
 class ArrayDevice implements PacketDevice {
   readonly name = 'array';

@@ -81,8 +81,10 @@ class StageNode {
 
   receive(handler: (batch: Batch) => void, batch: Batch): void {
     const { pool, packets, length } = batch;
+    const { holder } = pool;
+    const id = this.#id;
     this.received += length;
-    for (let index = 0; index < length; index += 1) pool.holder[packets[index]!] = this.#id;
+    for (let index = 0; index < length; index += 1) holder[packets[index]!] = id;
     try {
       handler(batch);
     } catch (error) {
@@ -187,7 +189,10 @@ export class Graph {
       node.flush();
     }
     const nowMs = this.#clock.nowMs();
-    for (const node of this.#ticking) node.tick(nowMs);
+    if (nowMs >= this.#tickAtMs) {
+      this.#tickAtMs = nowMs + limits.tickMs;
+      for (const node of this.#ticking) node.tick(nowMs);
+    }
     return taken;
   }
 

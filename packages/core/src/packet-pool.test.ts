@@ -4,6 +4,9 @@ import { limits } from './limits.ts';
 import { PacketPool } from './packet-pool.ts';
 import { DropPoint, OutputPort } from './ports.ts';
 
+// Lengths up to the maximum that an arbitrary names; by default most stay near ten.
+fc.configureGlobal({ defaultSizeToMaxWhenMaxSpecified: true });
+
 const smallPool = (packets = 8): PacketPool => new PacketPool({ packets, slotBytes: 256, headroomBytes: 64 });
 
 describe('F30 PacketPool', () => {

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { editDistance, suggest } from './suggest.ts';
 
+// Lengths up to the maximum that an arbitrary names; by default most stay near ten.
+fc.configureGlobal({ defaultSizeToMaxWhenMaxSpecified: true });
+
 describe('editDistance', () => {
   test.each([
     ['kitten', 'sitting', 3],

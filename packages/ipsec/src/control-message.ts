@@ -50,8 +50,9 @@ export function writeDeclaration(bytes: Uint8Array, at: number, spi: number, sui
 /** Offset of the first item of a type in `[at, end)`; -1 where there is none or the run is malformed. */
 export function findItem(bytes: Uint8Array, at: number, end: number, type: number): number {
   while (at + ITEM_HEADER_BYTES <= end) {
-    const next = at + ITEM_HEADER_BYTES + itemLength(bytes, at);
-    if (next > end) return -1;
+    const length = itemLength(bytes, at);
+    const next = at + ITEM_HEADER_BYTES + length;
+    if (next > end || (length & 3) !== 0) return -1;
     if (bytes[at] === type) return at;
     at = next;
   }

@@ -24,7 +24,8 @@ export class ReplayWindow {
 
   /** @param size packets, a power of two from 32 to 8192; else RangeError. */
   constructor(size: number = WINDOW_PACKETS_DEFAULT) {
-    if (size < 32 || size > WINDOW_PACKETS_MAX || (size & (size - 1)) !== 0) {
+    // Bit operations take NaN for 0 and cut off fractions.
+    if (!Number.isInteger(size) || size < 32 || size > WINDOW_PACKETS_MAX || (size & (size - 1)) !== 0) {
       throw new RangeError(`replay window of ${size} packets: must be a power of two from 32 to ${WINDOW_PACKETS_MAX}`);
     }
     this.size = size;

@@ -65,7 +65,14 @@ export class Sad {
     if (this.findInbound(inbound.spi) !== undefined) throw new RangeError(`channel "${name}": inbound SPI ${inbound.spi} is taken`);
     const index = this.channels.length;
     const receiving = new InboundSa(inbound, this.#provider, index);
-    const channel = new Channel(index, parameters, new OutboundSa(outbound, this.#provider));
+    let sending: OutboundSa;
+    try {
+      sending = new OutboundSa(outbound, this.#provider);
+    } catch (error) {
+      receiving.destroy();
+      throw error;
+    }
+    const channel = new Channel(index, parameters, sending);
     this.channels.push(channel);
     this.#setInbound([...this.#inbound, receiving]);
     return channel;

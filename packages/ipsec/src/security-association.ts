@@ -60,8 +60,10 @@ export class InboundSa extends SecurityAssociation {
   readonly channel: number;
 
   constructor(parameters: SaParameters, provider: CryptoProvider, channel: number) {
+    // First: it may refuse its size, and a key that nobody destroys leaks.
+    const window = new ReplayWindow(parameters.windowPackets ?? WINDOW_PACKETS_DEFAULT);
     super(parameters, provider);
-    this.window = new ReplayWindow(parameters.windowPackets ?? WINDOW_PACKETS_DEFAULT);
+    this.window = window;
     this.channel = channel;
   }
 }

@@ -16,6 +16,11 @@ export interface TunOptions {
   /** Packets the kernel queues for this process before it drops. */
   readonly txQueueLength?: number;
   readonly ttlIncrementInbound?: boolean;
+  /**
+   * False where inbound packets go on over another network, as a gateway's do: they leave whole, for TCP segments with a
+   * shim must not be merged, and a capture there is to see what is on the wire.
+   */
+  readonly inboundIsLocal?: boolean;
 }
 
 export interface TunCounters {
@@ -46,6 +51,7 @@ export class TunDevice implements PacketDevice {
   readonly counters: TunCounters = { reads: 0, writes: 0, oversized: 0, malformed: 0 };
   /** Also undo the hop taken off inbound packets, where the kernel forwards those to this device too. */
   ttlIncrementInbound: boolean;
+  readonly #inboundIsLocal: boolean;
 
   readonly #libc: Libc;
   readonly #descriptor: number;
@@ -68,6 +74,7 @@ export class TunDevice implements PacketDevice {
     this.name = tun.name;
     this.offload = tun.offload;
     this.ttlIncrementInbound = options.ttlIncrementInbound ?? false;
+    this.#inboundIsLocal = options.inboundIsLocal ?? true;
     this.#libc = system;
     this.#descriptor = tun.descriptor;
     this.#pool = pool;
@@ -134,7 +141,7 @@ export class TunDevice implements PacketDevice {
   transmit(batch: Batch, heading: Heading): number {
     const isInbound = heading === 'inbound';
     if (!isInbound || this.ttlIncrementInbound) this.#raiseTimeToLive(batch);
-    const mayOffload = isInbound && this.offload;
+    const mayOffload = isInbound && this.#inboundIsLocal && this.offload;
     let refused = 0;
     for (let index = 0; index < batch.length; ) {
       const count = mayOffload ? runLength(batch, index) : 1;

@@ -9,7 +9,7 @@ import type { Path } from './configuration.ts';
 export const commonSchema = {
   app: z.string(),
   /** Names this node in reports and in the record of what was set up. */
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'lower-case letters, digits and hyphens, at most 31'),
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'must be lower-case letters, digits and hyphens, at most 31 of them'),
   /** The key file, relative to the configuration file; it is removed when the keys are taken. */
   keys: z.string().min(1),
   interception: z.enum(['auto', 'tc', 'rules']).default('auto'),
@@ -20,6 +20,8 @@ export const commonSchema = {
 export type CommonConfiguration = z.output<z.ZodObject<typeof commonSchema>>;
 
 export interface Complaint {
+  /** The file in which the path leads to what is wrong; the configuration file where absent. */
+  readonly file?: 'keys';
   readonly path: Path;
   readonly message: string;
 }

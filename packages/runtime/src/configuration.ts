@@ -1,5 +1,5 @@
 import { suggest } from '@ngisec/core';
-import { parseAddress, parsePrefix } from '@ngisec/wire';
+import { formatPrefix, parseAddress, parsePrefix, type Prefix } from '@ngisec/wire';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { isMap, isPair, isScalar, LineCounter, parseDocument, type Document, type Node } from 'yaml';
@@ -36,8 +36,22 @@ export const addressSchema = z.string().transform((text, context): Uint8Array =>
 /** A prefix in text; kept as text and octets. */
 export const prefixSchema = z.string().transform((text, context) => {
   const prefix = parsePrefix(text);
-  if (prefix === undefined) context.addIssue(`"${text}" is no address or prefix; write 10.2.0.0/24 or fd02::/64`);
-  return { text, prefix: prefix ?? { address: new Uint8Array(4), bits: 0 } };
+  if (prefix === undefined) {
+    context.addIssue(`"${text}" is no address or prefix; write 10.2.0.0/24 or fd02::/64`);
+    return { text, prefix: { address: new Uint8Array(4), bits: 0 } };
+  }
+  const first = firstOf(prefix);
+  // The kernel takes no route to a prefix with bits set behind its length.
+  if (formatPrefix(first) !== formatPrefix(prefix)) {
+    context.addIssue(`"${text}" has bits set behind its length; write ${formatPrefix(first)}`);
+  }
+  return { text, prefix };
+});
+
+/** The prefix with all bits behind its length cleared. */
+const firstOf = ({ address, bits }: Prefix): Prefix => ({
+  address: address.map((octet, at) => octet & (0xff00 >>> Math.min(8, Math.max(0, bits - 8 * at)))),
+  bits,
 });
 
 /** A parsed YAML file that can say where in it a value stands. */
@@ -58,14 +72,18 @@ export class ConfigurationFile {
       throw new ConfigurationError([{ file: path, line: 1, column: 1, message: reason }]);
     }
     this.#lines = new LineCounter();
-    this.#document = parseDocument(text, { lineCounter: this.#lines });
+    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
     const [fault] = this.#document.errors;
     if (fault !== undefined) {
       const { line, col } = this.#lines.linePos(fault.pos[0]);
-      const [message] = fault.message.split('\n');
-      throw new ConfigurationError([{ file: path, line, column: col, message: `not valid YAML: ${message}` }]);
+      throw new ConfigurationError([{ file: path, line, column: col, message: `not valid YAML: ${fault.message}` }]);
     }
-    this.content = this.#document.toJS();
+    try {
+      this.content = this.#document.toJS();
+    } catch (error) {
+      // Aliases, and nothing else, are resolved only here.
+      throw new ConfigurationError([this.problem([], `not valid YAML: ${(error as Error).message}`)]);
+    }
   }
 
   /** The value at a path, or the nearest thing above it that exists; with `key`, that key of the map there. */
@@ -113,9 +131,43 @@ function explain(file: ConfigurationFile, schema: z.ZodType, issue: z.core.$ZodI
     }
   }
   if (valueAt(file.content, path) === undefined) {
-    return [file.problem(path.slice(0, -1), `"${String(path.at(-1) ?? name)}" is missing: ${name} is required`)];
+    const above = path.slice(0, -1);
+    const from = above.length === 0 ? '' : ` in ${formatPath(above)}`;
+    return [file.problem(above, `"${String(path.at(-1))}" is missing${from}`)];
   }
-  return [file.problem(path, `${name}: ${issue.message}`)];
+  if (issue.code === 'invalid_type') {
+    return [file.problem(path, `${name}: ${expectation(issue.expected, valueAt(file.content, path))}`)];
+  }
+  return [file.problem(path, `${name}: ${issue.code.startsWith('too_') ? boundOf(issue) : issue.message}`)];
+}
+
+/** Where the schema has no sentence of its own, zod's begins with a capital. */
+function boundOf(issue: z.core.$ZodIssue): string {
+  if (!/^Too (small|big)/.test(issue.message)) return issue.message;
+  if (issue.code === 'too_small' && issue.origin === 'string') return 'must not be empty';
+  const unit = 'origin' in issue && issue.origin === 'array' ? ' entries' : '';
+  if (issue.code === 'too_small') return `must be at least ${String(issue.minimum)}${unit}`;
+  return issue.code === 'too_big' ? `must be at most ${String(issue.maximum)}${unit}` : issue.message;
+}
+
+/** What a schema calls a type, in the words of a file's author. */
+const kinds: Readonly<Record<string, string>> = {
+  array: 'a list',
+  object: 'a map of keys',
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+};
+
+/** Never shows the value: it may be a key that YAML reads as a number. */
+function expectation(expected: string, given: unknown): string {
+  const wanted = `must be ${kinds[expected] ?? expected}`;
+  if (given === null) return `${wanted}, and nothing is there`;
+  if (expected === 'array' && typeof given !== 'object') return `${wanted}; put it in [ ]`;
+  if (expected === 'string' && typeof given !== 'object') return `${wanted}; put it in quotes`;
+  if (expected === 'int' && typeof given === 'number') return wanted;
+  return `${wanted}, not ${kinds[Array.isArray(given) ? 'array' : typeof given] ?? typeof given}`;
 }
 
 function hint(given: unknown, choices: readonly string[]): string {

@@ -1,13 +1,37 @@
-import { suites, SPI_MIN, type ChannelParameters, type Scope, type SuiteName } from '@ngisec/ipsec';
+import {
+  SPI_MIN,
+  suites,
+  WINDOW_PACKETS_MAX,
+  type ChannelParameters,
+  type Scope,
+  type SuiteName,
+} from '@ngisec/ipsec';
 import { statSync, unlinkSync } from 'node:fs';
 import { z } from 'zod';
-import { ConfigurationError, ConfigurationFile, prefixSchema, validate, type ConfigurationProblem } from './configuration.ts';
+import {
+  ConfigurationError,
+  ConfigurationFile,
+  prefixSchema,
+  validate,
+  type ConfigurationProblem,
+  type Path,
+} from './configuration.ts';
 
-const spiSchema = z.int().min(SPI_MIN, `an SPI is at least ${SPI_MIN}`).max(0xffff_ffff);
+const spiSchema = z
+  .int()
+  .min(SPI_MIN, `an SPI is at least ${SPI_MIN}; those below are reserved (RFC 4303 section 2.1)`)
+  .max(0xffff_ffff, 'an SPI has 32 bits');
+const WINDOW_PACKETS_MIN = 32;
+const windowSchema = z
+  .int()
+  .refine(
+    (size) => size >= WINDOW_PACKETS_MIN && size <= WINDOW_PACKETS_MAX && Number.isInteger(Math.log2(size)),
+    `a replay window is a power of two from ${WINDOW_PACKETS_MIN} to ${WINDOW_PACKETS_MAX}`,
+  );
 const saSchema = z.strictObject({
   spi: spiSchema,
   key: z.string().regex(/^([0-9a-f]{2})+$/i, 'a key is an even number of hexadecimal digits, salt at the end'),
-  windowPackets: z.int().optional(),
+  windowPackets: windowSchema.optional(),
 });
 
 const keyFileSchema = z.strictObject({
@@ -27,6 +51,7 @@ const keyFileSchema = z.strictObject({
 });
 
 type ChannelEntry = z.output<typeof keyFileSchema>['channels'][number];
+const sides = ['inbound', 'outbound'] as const;
 
 /**
  * Manual keys. With an implicit IV a key is good for one process lifetime (#98): `consume` removes the file before its
@@ -35,22 +60,37 @@ type ChannelEntry = z.output<typeof keyFileSchema>['channels'][number];
 export class KeyFile {
   readonly path: string;
   readonly channels: readonly ChannelParameters[];
+  readonly #file: ConfigurationFile;
 
   /** Throws `ConfigurationError` where the file is missing, readable by others, or wrong. */
   constructor(path: string) {
     this.path = path;
     const file = new ConfigurationFile(path);
+    this.#file = file;
     if (process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0) {
       throw new ConfigurationError([file.problem([], 'others may read these keys; run: chmod 600 ' + path)]);
     }
     const { channels } = validate(file, keyFileSchema);
     const problems = channels.flatMap((channel, index) => check(file, channels, channel, index));
+    problems.push(...checkKeysDiffer(file, channels));
     if (problems.length > 0) throw new ConfigurationError(problems);
     this.channels = channels.map(toParameters);
   }
 
+  /** Throws `ConfigurationError` where the file is gone, taken by another start, or cannot be removed. */
   consume(): void {
-    unlinkSync(this.path);
+    try {
+      unlinkSync(this.path);
+    } catch (error) {
+      const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      const reason = isGone ? 'another start took these keys; make new ones' : `it must be removed first: ${(error as Error).message}`;
+      throw new ConfigurationError([this.problem([], reason)]);
+    }
+  }
+
+  /** What is wrong at a path into this file. */
+  problem(path: Path, message: string): ConfigurationProblem {
+    return this.#file.problem(path, message);
   }
 }
 
@@ -63,15 +103,12 @@ function check(
   const problems: ConfigurationProblem[] = [];
   const { keyBytes, saltBytes } = suites[channel.suite];
   const digits = 2 * (keyBytes + saltBytes);
-  for (const side of ['inbound', 'outbound'] as const) {
+  for (const side of sides) {
     const given = channel[side].key.length;
     if (given !== digits) {
       const message = `${channel.suite} takes ${digits} hexadecimal digits of key and salt, not ${given}`;
       problems.push(file.problem(['channels', index, side, 'key'], message));
     }
-  }
-  if (channel.inbound.key === channel.outbound.key) {
-    problems.push(file.problem(['channels', index, 'outbound', 'key'], 'both directions have the same key; each needs its own'));
   }
   const earlier = channels.slice(0, index);
   if (earlier.some(({ name }) => name === channel.name)) {
@@ -81,6 +118,22 @@ function check(
     problems.push(file.problem(['channels', index, 'inbound', 'spi'], `inbound SPI ${channel.inbound.spi} is taken; each channel needs its own`));
   }
   return problems;
+}
+
+/** Two SAs that seal under one key would use nonces twice (#98): sequence numbers of both start at 1. */
+function checkKeysDiffer(file: ConfigurationFile, channels: readonly ChannelEntry[]): ConfigurationProblem[] {
+  const uses = channels.flatMap((channel, index) =>
+    sides.map((side) => ({ index, side, name: channel.name, key: channel[side].key.toLowerCase() })),
+  );
+  return uses.flatMap(({ index, side, key }, at) => {
+    const first = uses.slice(0, at).find((other) => other.key === key);
+    if (first === undefined) return [];
+    const message =
+      first.index === index
+        ? 'both directions have the same key; each needs its own'
+        : `channel "${first.name}" has the same key; each direction of each channel needs its own`;
+    return [file.problem(['channels', index, side, 'key'], message)];
+  });
 }
 
 function toParameters({ name, role, scope, suite, peers, inbound, outbound }: ChannelEntry): ChannelParameters {

@@ -1,4 +1,5 @@
 import { suggest } from '@ngisec/core';
+import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Application, CommonConfiguration } from './application.ts';
@@ -12,17 +13,21 @@ export interface Loaded {
 }
 
 const ownApplications = ['host', 'gateway'];
+const PACKAGE_NAME = /^(@[\w.~-]+\/)?\w[\w.~-]*$/;
 
 /** An application by the `app` key: one of ours by its short name, anybody's by its package name. */
 export type FindApplication = (name: string) => Promise<Application | undefined>;
 
 export const importApplication: FindApplication = async (name) => {
   const specifier = ownApplications.includes(name) ? `@ngisec/${name}` : name;
+  if (!PACKAGE_NAME.test(specifier)) return undefined;
   try {
     const { application } = (await import(specifier)) as { application?: Application };
     return application;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    const { code, message } = error as NodeJS.ErrnoException;
+    // A package that is there, but lacks one that it imports, is another matter.
+    if (code?.endsWith('MODULE_NOT_FOUND') === true && message.includes(`'${specifier}'`)) return undefined;
     throw error;
   }
 };
@@ -37,10 +42,17 @@ export async function load(path: string, find: FindApplication = importApplicati
     throw new ConfigurationError([file.problem(['app'], message)]);
   }
   const configuration = validate(file, application.schema);
-  const keyFile = new KeyFile(resolve(dirname(path), configuration.keys));
+  const keyPath = resolve(dirname(path), configuration.keys);
+  if (!existsSync(keyPath)) {
+    const message = `keys: there is no file ${keyPath}; a start takes the keys away, so that each start needs new ones`;
+    throw new ConfigurationError([file.problem(['keys'], message)]);
+  }
+  const keyFile = new KeyFile(keyPath);
   const complaints = application.check(configuration, keyFile.channels);
   if (complaints.length > 0) {
-    throw new ConfigurationError(complaints.map(({ path: at, message }) => file.problem(at, message)));
+    throw new ConfigurationError(
+      complaints.map(({ file: which, path: at, message }) => (which === 'keys' ? keyFile : file).problem(at, message)),
+    );
   }
   return { application, configuration, keyFile };
 }

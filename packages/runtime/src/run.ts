@@ -11,6 +11,7 @@ const IDLE_WAIT_MS = 50;
 /** Passes over the graph before the event loop gets a turn. */
 const PASSES_PER_TURN = 64;
 const POOL_PACKETS = 4096;
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface RunOptions {
   /** Where the report goes, at the end and on SIGUSR2. */
@@ -26,17 +27,19 @@ export interface RunOptions {
 export async function run({ application, configuration, keyFile }: Loaded, options: RunOptions = {}): Promise<void> {
   undoStale(configuration.name);
   const pool = new PacketPool({ packets: POOL_PACKETS });
-  const tun = TunDevice.open({ offload: configuration.offload }, pool);
+  const plan = application.interception(configuration);
+  const tun = TunDevice.open({ offload: configuration.offload, inboundIsLocal: plan.kind === 'host' }, pool);
   let node: Node | undefined;
   let interception: Interception | undefined;
   try {
-    keyFile.consume();
     const surroundings = new ContainerModule(({ bind, rebind }) => {
       rebind(PacketPoolToken).toConstantValue(pool);
       bind(PacketDeviceToken).toConstantValue(tun);
     });
     node = assemble(application, configuration, keyFile.channels, surroundings);
-    interception = intercept(application.interception(configuration), tun, { method: configuration.interception });
+    interception = intercept(plan, tun, { method: configuration.interception });
+    // From here on packets are sealed: nobody may start with these keys again (#98).
+    keyFile.consume();
     options.ready?.(
       `${configuration.name} runs as ${application.name} on ${tun.name}: interception by ${interception.method}, ` +
         `crypto by ${node.sad.providerName}`,
@@ -60,7 +63,8 @@ function save({ report }: RunOptions, configuration: Loaded['configuration'], no
 async function movePackets({ graph }: Node, tun: TunDevice, saveReport: () => void): Promise<void> {
   let isStopping = false;
   const stop = (): void => void (isStopping = true);
-  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGUSR2', saveReport);
+  for (const signal of STOP_SIGNALS) process.on(signal, stop);
+  process.on('SIGUSR2', saveReport);
   try {
     while (!isStopping) {
       for (let passes = 0; passes < PASSES_PER_TURN && graph.poll() > 0; passes += 1) continue;
@@ -68,6 +72,7 @@ async function movePackets({ graph }: Node, tun: TunDevice, saveReport: () => vo
       await setImmediate();
     }
   } finally {
-    process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGUSR2', saveReport);
+    for (const signal of STOP_SIGNALS) process.off(signal, stop);
+    process.off('SIGUSR2', saveReport);
   }
 }

@@ -45,10 +45,11 @@ class EspSeal implements Stage<typeof espSealDescriptor> {
         drops.noChannel.drop(packet);
         continue;
       }
-      octets += pool.end[packet]! - pool.payload[packet]!;
+      const plaintext = pool.end[packet]! - pool.payload[packet]!;
       const result = compact.seal(pool, packet, channel.outbound);
       if (result === compact.SEAL_OK) {
         operations += 1;
+        octets += plaintext;
         outputs.out.push(packet);
       } else if (result === compact.SEAL_TOO_LONG) drops.tooLong.drop(packet);
       else drops.sequenceExhausted.drop(packet);

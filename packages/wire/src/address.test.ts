@@ -9,6 +9,9 @@ import {
   prefixContains,
 } from './address.ts';
 
+// Lengths up to the maximum that an arbitrary names; by default most stay near ten.
+fc.configureGlobal({ defaultSizeToMaxWhenMaxSpecified: true });
+
 const ipv4 = fc.uint8Array({ minLength: 4, maxLength: 4 });
 /** Eight groups, zero more often than not. */
 const ipv6 = fc

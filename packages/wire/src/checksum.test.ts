@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { adjust, adjustment, finish, fold, reverseAdjustment, sum, update } from './checksum.ts';
 import { write16 } from './bytes.ts';
 
+// Lengths up to the maximum that an arbitrary names; by default most stay near ten.
+fc.configureGlobal({ defaultSizeToMaxWhenMaxSpecified: true });
+
 /** RFC 1071 as it reads, one 16-bit word after the other. */
 function reference(octets: Uint8Array): number {
   let total = 0;

@@ -7,6 +7,9 @@ import * as tcp from './tcp.ts';
 import * as udp from './udp.ts';
 import { read16, write16 } from './bytes.ts';
 
+// Lengths up to the maximum that an arbitrary names; by default most stay near ten.
+fc.configureGlobal({ defaultSizeToMaxWhenMaxSpecified: true });
+
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replace(/\s/g, ''), 'hex'));
 
 /** A UDP packet with `data` behind its header; checksums are not set. */

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import * as ipv6 from './ipv6.ts';
 
+// Lengths up to the maximum that an arbitrary names; by default most stay near ten.
+fc.configureGlobal({ defaultSizeToMaxWhenMaxSpecified: true });
+
 const [HOP_BY_HOP, UDP, ROUTING, FRAGMENT, DESTINATION_OPTIONS] = [0, 17, 43, 44, 60];
 
 interface Extension {

@@ -8,6 +8,9 @@ import {
   sectionHeader,
 } from './pcapng.ts';
 
+// Lengths up to the maximum that an arbitrary names; by default most stay near ten.
+fc.configureGlobal({ defaultSizeToMaxWhenMaxSpecified: true });
+
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replace(/\s/g, ''), 'hex'));
 
 function readAll(reader: PcapngReader, file: Uint8Array, chunkBytes = file.length): CapturedPacket[] {
@@ -138,7 +141,7 @@ const prologue = [
 describe('F9 F31 pcapng written and read', () => {
   test('every packet comes back whatever the chunks are', () => {
     fc.assert(
-      fc.property(fc.array(record), fc.integer({ min: 1, max: 300 }), (given, chunk) => {
+      fc.property(fc.array(record, { maxLength: 60 }), fc.integer({ min: 1, max: 300 }), (given, chunk) => {
         const reader = new PcapngReader();
         const file = Buffer.concat([...prologue, ...given.map(enhancedPacket)]);
         expect(readAll(reader, file, chunk)).toEqual(

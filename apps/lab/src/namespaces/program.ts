@@ -26,7 +26,11 @@ export class Program {
   /** Starts it; `name` is what to call it when it fails. */
   constructor(namespace: string, command: readonly string[], name: string) {
     this.name = name;
-    this.#child = spawn('ip', ['netns', 'exec', namespace, ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn('ip', ['netns', 'exec', namespace, ...command], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // Not in our process group: Ctrl-C is for us to hear, who then end it in good order.
+      detached: true,
+    });
     const streams = [this.#child.stdout!, this.#child.stderr!];
     for (const stream of streams) createInterface(stream).on('line', (line) => this.#take(line));
     this.exited = new Promise((resolve) => {

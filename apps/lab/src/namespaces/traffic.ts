@@ -37,6 +37,14 @@ export interface Traffic {
   readonly figures: Readonly<Record<string, number | string>>;
 }
 
+/** On host-b, both families. */
+export async function startWebServer(network: Network): Promise<Program> {
+  const command = [...own('http-server'), String(HTTP_PORT), ...sites.b.host];
+  const server = network.start('host-b', command, 'the web server');
+  await server.json();
+  return server;
+}
+
 /** Programs on both hosts talk to each other, both families; `afterEach` is called when one is done. */
 export async function makeTraffic(
   network: Network,
@@ -48,12 +56,7 @@ export async function makeTraffic(
   const datagrams: Datagrams[] = [];
   const pings: Pings[] = [];
   const figures: Record<string, number | string> = {};
-  const server = network.start(
-    'host-b',
-    [...own('http-server'), String(HTTP_PORT), ...sites.b.host],
-    'the web server',
-  );
-  await server.json();
+  const server = await startWebServer(network);
   const hasCurl = find('curl') !== undefined;
   const hasPing = find('ping') !== undefined;
   for (const family of families) {
@@ -159,4 +162,12 @@ function pingOften(network: Network, family: Family, count: number): Pings & { r
   const times = [...network.run('host-a', command).matchAll(/ time=([\d.]+) ms/g)].map(([, time]) => Number(time));
   times.sort((left, right) => left - right);
   return { family, sent: count, received: times.length, medianMs: times[times.length >>> 1] ?? NaN };
+}
+
+/** Tries to reach the far host; resolves to the error's code, or `connected`. */
+export async function connectOnce(network: Network, family: Family): Promise<string> {
+  const client = network.start('host-a', [...own('http-client'), 'download', urlOf(family), '1', '0'], 'a connection');
+  const { error = 'connected' } = await client.json<{ error?: string }>();
+  await client.exited;
+  return error;
 }
