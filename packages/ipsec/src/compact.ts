@@ -38,7 +38,10 @@ export const OPEN_BAD_PADDING = 4;
 /** True where what stands behind the transport header can be a shim of this profile: the length fits. */
 export function mayBeShim(pool: PacketPool, packet: number): boolean {
   const length = pool.end[packet]! - pool.payload[packet]!;
-  return length >= esp.HEADER_BYTES + esp.ALIGNMENT_BYTES + ICV_BYTES && (length - esp.HEADER_BYTES - ICV_BYTES) % 4 === 0;
+  return (
+    length >= esp.HEADER_BYTES + esp.ALIGNMENT_BYTES + ICV_BYTES &&
+    (length - esp.HEADER_BYTES - ICV_BYTES) % 4 === 0
+  );
 }
 
 function writeNonceAndAssociated(

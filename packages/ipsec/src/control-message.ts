@@ -38,7 +38,13 @@ export function writeItemHeader(bytes: Uint8Array, at: number, type: number, len
 }
 
 /** Writes a policy declaration (draft section 9, row #93); returns the offset behind it. */
-export function writeDeclaration(bytes: Uint8Array, at: number, spi: number, suite: number, mode: number): number {
+export function writeDeclaration(
+  bytes: Uint8Array,
+  at: number,
+  spi: number,
+  suite: number,
+  mode: number,
+): number {
   const value = writeItemHeader(bytes, at, items.declaration, DECLARATION_BYTES - ITEM_HEADER_BYTES);
   write32(bytes, value, spi);
   bytes[value + 4] = suite;

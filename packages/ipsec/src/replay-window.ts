@@ -26,7 +26,9 @@ export class ReplayWindow {
   constructor(size: number = WINDOW_PACKETS_DEFAULT) {
     // Bit operations take NaN for 0 and cut off fractions.
     if (!Number.isInteger(size) || size < 32 || size > WINDOW_PACKETS_MAX || (size & (size - 1)) !== 0) {
-      throw new RangeError(`replay window of ${size} packets: must be a power of two from 32 to ${WINDOW_PACKETS_MAX}`);
+      throw new RangeError(
+        `replay window of ${size} packets: must be a power of two from 32 to ${WINDOW_PACKETS_MAX}`,
+      );
     }
     this.size = size;
     this.#bits = new Uint32Array(size >>> 5);

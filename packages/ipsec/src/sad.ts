@@ -62,7 +62,8 @@ export class Sad {
   /** Adds a channel and its SA pair. RangeError where a key, SPI or window is unfit or the SPI is taken. */
   add(parameters: ChannelParameters): Channel {
     const { inbound, outbound, name } = parameters;
-    if (this.findInbound(inbound.spi) !== undefined) throw new RangeError(`channel "${name}": inbound SPI ${inbound.spi} is taken`);
+    if (this.findInbound(inbound.spi) !== undefined)
+      throw new RangeError(`channel "${name}": inbound SPI ${inbound.spi} is taken`);
     const index = this.channels.length;
     const receiving = new InboundSa(inbound, this.#provider, index);
     let sending: OutboundSa;
@@ -93,7 +94,12 @@ export class Sad {
   }
 
   /** The first channel for a remote address that carries data, or control; undefined where there is none. */
-  channelFor(carries: 'data' | 'control', bytes: Uint8Array, at: number, family: number): Channel | undefined {
+  channelFor(
+    carries: 'data' | 'control',
+    bytes: Uint8Array,
+    at: number,
+    family: number,
+  ): Channel | undefined {
     for (let index = 0; index < this.channels.length; index += 1) {
       const channel = this.channels[index]!;
       const fits = carries === 'data' ? channel.carriesData : channel.carriesControl;

@@ -26,9 +26,12 @@ abstract class SecurityAssociation {
   constructor(parameters: SaParameters, provider: CryptoProvider) {
     const { spi, suite, keyMaterial, scope } = parameters;
     const { keyBytes, saltBytes } = suites[suite];
-    if (!Number.isInteger(spi) || spi < SPI_MIN || spi > 0xffff_ffff) throw new RangeError(`SPI ${spi} is reserved or no 32-bit number`);
+    if (!Number.isInteger(spi) || spi < SPI_MIN || spi > 0xffff_ffff)
+      throw new RangeError(`SPI ${spi} is reserved or no 32-bit number`);
     if (keyMaterial.length !== keyBytes + saltBytes) {
-      throw new RangeError(`${suite} takes ${keyBytes + saltBytes} octets of key and salt, not ${keyMaterial.length}`);
+      throw new RangeError(
+        `${suite} takes ${keyBytes + saltBytes} octets of key and salt, not ${keyMaterial.length}`,
+      );
     }
     this.spi = spi;
     this.suite = suite;

@@ -111,7 +111,9 @@ describe('Journal', () => {
   });
 
   test('a directory that cannot be written is a LinkError', () => {
-    expect(() => Journal.create('node', '/proc/none', system)).toThrow(LinkError);
+    const file = join(directory, 'file');
+    writeFileSync(file, '');
+    expect(() => Journal.create('node', join(file, 'below'), system)).toThrow(LinkError);
   });
 });
 

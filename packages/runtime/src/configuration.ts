@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { isMap, isPair, isScalar, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import { z } from 'zod';
+import { plainWords } from './plain-words.ts';
 
 export interface ConfigurationProblem {
   readonly file: string;
@@ -111,7 +112,7 @@ export class ConfigurationFile {
 
 /** Reads the file's content by a schema. Throws `ConfigurationError` with every mistake in its place. */
 export function validate<S extends z.ZodType>(file: ConfigurationFile, schema: S): z.output<S> {
-  const result = schema.safeParse(file.content);
+  const result = schema.safeParse(file.content, { error: plainWords });
   if (result.success) return result.data;
   throw new ConfigurationError(result.error.issues.flatMap((issue) => explain(file, schema, issue)));
 }
@@ -135,39 +136,7 @@ function explain(file: ConfigurationFile, schema: z.ZodType, issue: z.core.$ZodI
     const from = above.length === 0 ? '' : ` in ${formatPath(above)}`;
     return [file.problem(above, `"${String(path.at(-1))}" is missing${from}`)];
   }
-  if (issue.code === 'invalid_type') {
-    return [file.problem(path, `${name}: ${expectation(issue.expected, valueAt(file.content, path))}`)];
-  }
-  return [file.problem(path, `${name}: ${issue.code.startsWith('too_') ? boundOf(issue) : issue.message}`)];
-}
-
-/** Where the schema has no sentence of its own, zod's begins with a capital. */
-function boundOf(issue: z.core.$ZodIssue): string {
-  if (!/^Too (small|big)/.test(issue.message)) return issue.message;
-  if (issue.code === 'too_small' && issue.origin === 'string') return 'must not be empty';
-  const unit = 'origin' in issue && issue.origin === 'array' ? ' entries' : '';
-  if (issue.code === 'too_small') return `must be at least ${String(issue.minimum)}${unit}`;
-  return issue.code === 'too_big' ? `must be at most ${String(issue.maximum)}${unit}` : issue.message;
-}
-
-/** What a schema calls a type, in the words of a file's author. */
-const kinds: Readonly<Record<string, string>> = {
-  array: 'a list',
-  object: 'a map of keys',
-  string: 'text',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-};
-
-/** Never shows the value: it may be a key that YAML reads as a number. */
-function expectation(expected: string, given: unknown): string {
-  const wanted = `must be ${kinds[expected] ?? expected}`;
-  if (given === null) return `${wanted}, and nothing is there`;
-  if (expected === 'array' && typeof given !== 'object') return `${wanted}; put it in [ ]`;
-  if (expected === 'string' && typeof given !== 'object') return `${wanted}; put it in quotes`;
-  if (expected === 'int' && typeof given === 'number') return wanted;
-  return `${wanted}, not ${kinds[Array.isArray(given) ? 'array' : typeof given] ?? typeof given}`;
+  return [file.problem(path, `${name}: ${issue.message}`)];
 }
 
 function hint(given: unknown, choices: readonly string[]): string {

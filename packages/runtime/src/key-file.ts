@@ -68,7 +68,7 @@ export class KeyFile {
     const file = new ConfigurationFile(path);
     this.#file = file;
     if (process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0) {
-      throw new ConfigurationError([file.problem([], 'others may read these keys; run: chmod 600 ' + path)]);
+      throw new ConfigurationError([file.problem([], 'only its owner may have access to a key file; run: chmod 600 ' + path)]);
     }
     const { channels } = validate(file, keyFileSchema);
     const problems = channels.flatMap((channel, index) => check(file, channels, channel, index));

@@ -61,8 +61,7 @@ export async function complaintOf(files: { readonly node?: string; readonly keys
   const bench = new Workbench(files);
   try {
     const { code, out, err } = await bench.run(['check', bench.node]);
-    const said = err.replaceAll(`${bench.directory}/`, '');
-    return `exit ${code}\n${said}${out === '' ? '' : `\non standard output: ${out}`}`;
+    return `exit ${code}\n${err}${out}`.replaceAll(`${bench.directory}/`, '');
   } finally {
     bench.close();
   }

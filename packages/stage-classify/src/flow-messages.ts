@@ -47,11 +47,13 @@ export function turnIntoConfirmation(pool: PacketPool, packet: number): void {
   }
   if (family === 4) ipv4.setTimeToLiveWithChecksum(bytes, start, HOPS);
   else ipv6.setHopLimit(bytes, start, HOPS);
-  if (pool.protocol[packet] === ip.UDP) {
+  const protocol = pool.protocol[packet]!;
+  if (protocol === ip.ICMP || protocol === ip.ICMPV6) bytes[transport] = oppositeEcho(bytes[transport]!);
+  else {
     const port = read16(bytes, transport);
     write16(bytes, transport, read16(bytes, transport + 2));
     write16(bytes, transport + 2, port);
-  } else bytes[transport] = oppositeEcho(bytes[transport]!);
+  }
   const payload = pool.payload[packet]!;
   pool.end[packet] = controlMessage.writeItemHeader(bytes, payload, controlMessage.items.confirmation, 0);
   updateLengths(pool, packet);

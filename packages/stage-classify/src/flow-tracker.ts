@@ -147,6 +147,8 @@ class FlowTracker implements Stage<typeof flowTrackerDescriptor> {
     flows.announceAtMs[flow] = nowMs + flows.announcePauseMs[flow]!;
     pool.channel[message] = flows.controlChannel[flow]!;
     outputs.control.push(message);
+    // A full batch of data would leave before it: an announcement is one packet more than came in.
+    outputs.control.flush();
   }
 
   #inboundAll(batch: Batch): void {

@@ -38,7 +38,8 @@ export interface BenchSetting {
 
 /** One stage on its own, in virtual time: octets in by input; packets out by output, in the order they left. */
 export class StageBench {
-  readonly pool = new PacketPool();
+  /** Enough for a full batch and what the stage makes. */
+  readonly pool = new PacketPool({ packets: 320 });
   readonly clock: VirtualClock;
   readonly created = new Counter();
   readonly #stage: Stage;

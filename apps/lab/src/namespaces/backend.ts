@@ -43,8 +43,8 @@ export const namespacesBackend: Backend = {
       network = new Network({ routing: options.mode === 'vpn' ? 'public' : 'private' });
       return await new Laboratory(network, directory, options, startedMs, interruption).run();
     } finally {
-      interruption.release();
       await close();
+      interruption.release();
     }
   },
 };
@@ -87,8 +87,10 @@ class Laboratory {
     const reports = await this.#reports();
     const lost = await capture.close();
     const checks: Check[] = [captureCheck(lost, capture.packets), ...curlCheck(curlTransfers), keyFileCheck(this.#nodes)];
-    progress('looking for data keys in the memory of the gateways');
-    checks.push(...memoryCheck(this.#nodes, this.#files));
+    if (this.#options.mode === 'vpn') {
+      progress('looking for data keys in the memory of the gateways');
+      checks.push(memoryCheck(this.#nodes, this.#files));
+    }
     if (stay === true) await this.#stay();
     progress('killing host-a, then stopping the others: what do they leave behind?');
     checks.push(await killCheck(this.#network, this.#nodes.get('host-a')!, this.#files));

@@ -2,6 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
+const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin'];
+
+/** For every program of the laboratory: English, and the folders of the administrator's commands, which `su` may leave out. */
+export const environment = { ...process.env, LC_ALL: 'C', PATH: folders.join(delimiter) };
+
 /** Runs a command to its end and returns what it printed; throws with what it complained about. */
 export function run(command: readonly string[], input?: string): string {
   const [program, ...rest] = command;
@@ -9,7 +14,7 @@ export function run(command: readonly string[], input?: string): string {
     return execFileSync(program!, rest, {
       encoding: 'utf8',
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, LC_ALL: 'C' },
+      env: environment,
       ...(input === undefined ? {} : { input }),
     });
   } catch (error) {
@@ -29,7 +34,6 @@ export function attempt(command: readonly string[]): void {
 
 /** Where a program is; undefined where it is not installed. */
 export function find(program: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin'];
   return folders
     .map((folder) => join(folder, program))
     .find((path) => {

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { environment } from './command.ts';
 
 export interface Exit {
   readonly code: number | null;
@@ -28,6 +29,7 @@ export class Program {
     this.name = name;
     this.#child = spawn('ip', ['netns', 'exec', namespace, ...command], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: environment,
       // Not in our process group: Ctrl-C is for us to hear, who then end it in good order.
       detached: true,
     });
