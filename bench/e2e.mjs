@@ -1,10 +1,7 @@
 // One TCP stream through five network namespaces: the kernel, ours from host to host, wireguard-go, our whole VPN
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
-import { available } from '../apps/lab/dist/namespaces/availability.js';
-import { find, run } from '../apps/lab/dist/namespaces/command.js';
-import { Interruption } from '../apps/lab/dist/namespaces/interruption.js';
-import { Network } from '../apps/lab/dist/namespaces/network.js';
+import { available, find, Interruption, Network, run } from '@ngisec/lab';
 import { measure } from './e2e/measure.mjs';
 import { setUps } from './e2e/set-ups.mjs';
 
@@ -23,7 +20,12 @@ ${Object.entries(setUps)
 Exit code: 0, 1 where the target (lan at least as fast as wireguard-go) is missed or the machine lacks something,
 2 for a wrong command line.`;
 
-const packages = { iperf3: 'iperf3', 'wireguard-go': 'wireguard-go', wg: 'wireguard-tools', ping: 'iputils-ping' };
+const packages = {
+  iperf3: 'iperf3',
+  'wireguard-go': 'wireguard-go',
+  wg: 'wireguard-tools',
+  ping: 'iputils-ping',
+};
 
 function readOptions() {
   const number = (name, text) => {
@@ -105,14 +107,23 @@ function summarize(runs) {
   );
   /** The median of the rounds' ratios: both runs of a round met the same machine. */
   const ratio = (ours, other) =>
-    rounded(median(runs[ours].map((value, round) => value.megabitsPerSecond / runs[other][round].megabitsPerSecond)), 3);
+    rounded(
+      median(
+        runs[ours].map((value, round) => value.megabitsPerSecond / runs[other][round].megabitsPerSecond),
+      ),
+      3,
+    );
   const ratios = {
     lanVsWireguardGo: ratio('lan', 'wireguard-go'),
     vpnVsWireguardGo: ratio('vpn', 'wireguard-go'),
     lanVsKernel: ratio('lan', 'kernel'),
   };
   const met = ratios.lanVsWireguardGo >= 1;
-  return { results, ratios, targets: [{ name: 'lan >= 1.0 x wireguard-go', met, ratio: ratios.lanVsWireguardGo }] };
+  return {
+    results,
+    ratios,
+    targets: [{ name: 'lan >= 1.0 x wireguard-go', met, ratio: ratios.lanVsWireguardGo }],
+  };
 }
 
 const firstLine = (command) => run(command).split('\n')[0].trim();
@@ -129,14 +140,20 @@ const machineFacts = () => ({
 
 function table({ rounds, seconds, machine, results, ratios, targets }) {
   const columns = ['', 'Mbit/s (all rounds)', 'daemons’ CPU', 'ping median'];
-  const rows = Object.entries(results).map(([name, { megabitsPerSecond, daemonCpuPercent, pingMedianMs }]) => [
-    name,
-    `${Math.round(megabitsPerSecond.median)} (${megabitsPerSecond.values.map(Math.round).join(' ')})`,
-    `${Math.round(daemonCpuPercent.median)} %`,
-    `${pingMedianMs.median} ms`,
-  ]);
+  const rows = Object.entries(results).map(
+    ([name, { megabitsPerSecond, daemonCpuPercent, pingMedianMs }]) => [
+      name,
+      `${Math.round(megabitsPerSecond.median)} (${megabitsPerSecond.values.map(Math.round).join(' ')})`,
+      `${Math.round(daemonCpuPercent.median)} %`,
+      `${pingMedianMs.median} ms`,
+    ],
+  );
   const widths = columns.map((_, column) => Math.max(...[columns, ...rows].map((row) => row[column].length)));
-  const line = (row) => row.map((cell, column) => cell.padEnd(widths[column])).join('   ').trimEnd();
+  const line = (row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]))
+      .join('   ')
+      .trimEnd();
   return [
     `${machine.cores} cores ${machine.cpu}, Linux ${machine.kernel}, Node ${machine.node}, ${machine.wireguardGo}`,
     `medians of ${rounds} rounds; iperf3, one TCP stream, ${seconds} s; 100 % is one core`,

@@ -24,9 +24,13 @@ const [name, ...options] = process.argv.slice(2);
 if (name === 'list') console.log(list());
 else if (name === '--help' || name === '-h') console.log(usage());
 else if (names.includes(name)) {
-  const { status } = spawnSync(process.execPath, [fileURLToPath(new URL(`${name}.mjs`, folder)), ...options], {
-    stdio: 'inherit',
-  });
+  const { status } = spawnSync(
+    process.execPath,
+    [fileURLToPath(new URL(`${name}.mjs`, folder)), ...options],
+    {
+      stdio: 'inherit',
+    },
+  );
   process.exitCode = status ?? 1;
 } else {
   console.error(name === undefined ? usage() : `there is no benchmark "${name}"\n\n${usage()}`);

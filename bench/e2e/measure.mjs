@@ -17,13 +17,27 @@ function cpuSeconds(programs) {
 }
 
 function pingMedianMs(network, address) {
-  const output = network.run('host-a', ['ping', '-n', '-c', String(PINGS), '-i', '0.005', '-W', '2', address]);
+  const output = network.run('host-a', [
+    'ping',
+    '-n',
+    '-c',
+    String(PINGS),
+    '-i',
+    '0.005',
+    '-W',
+    '2',
+    address,
+  ]);
   const times = [...output.matchAll(/ time=([\d.]+) ms/g)].map(([, time]) => Number(time));
   return times.sort((left, right) => left - right)[times.length >>> 1];
 }
 
 async function iperf(network, address, seconds) {
-  const server = network.start('host-b', ['iperf3', '-s', '-1', '-p', String(PORT), '--forceflush'], 'iperf3 -s');
+  const server = network.start(
+    'host-b',
+    ['iperf3', '-s', '-1', '-p', String(PORT), '--forceflush'],
+    'iperf3 -s',
+  );
   await server.line((line) => line.includes('listening'));
   const words = ['-c', address, '-p', String(PORT), '-t', String(seconds), '-C', 'cubic', '-J'];
   const client = network.start('host-a', ['iperf3', ...words], 'iperf3 -c');

@@ -3,18 +3,17 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemRandom } from '../../packages/core/dist/index.js';
-import { run } from '../../apps/lab/dist/namespaces/command.js';
-import { NodeProcess } from '../../apps/lab/dist/namespaces/node-process.js';
-import { makeNodeFiles, writeNodeFiles } from '../../apps/lab/dist/node-files.js';
-import { sites } from '../../apps/lab/dist/topology.js';
+import { systemRandom } from '@ngisec/core';
+import { makeNodeFiles, NodeProcess, run, sites, writeNodeFiles } from '@ngisec/lab';
 
 const farHost = sites.b.host[0];
 
 const startKernel = async () => ({ address: farHost, daemons: [] });
 
 /** Options for the node processes, to profile them: NGISEC_BENCH_NODE_OPTIONS='--cpu-prof --cpu-prof-dir=/tmp/p'. */
-const nodeOptions = (process.env.NGISEC_BENCH_NODE_OPTIONS ?? '').split(' ').filter((option) => option !== '');
+const nodeOptions = (process.env.NGISEC_BENCH_NODE_OPTIONS ?? '')
+  .split(' ')
+  .filter((option) => option !== '');
 
 const startOurs = (mode) => async (network) => {
   const directory = mkdtempSync(join(tmpdir(), 'ngisec-bench-'));
@@ -22,7 +21,9 @@ const startOurs = (mode) => async (network) => {
   try {
     const files = makeNodeFiles(mode, systemRandom);
     writeNodeFiles(directory, files);
-    const nodes = Object.keys(files.nodes).map((name) => new NodeProcess(network, name, directory, nodeOptions));
+    const nodes = Object.keys(files.nodes).map(
+      (name) => new NodeProcess(network, name, directory, nodeOptions),
+    );
     for (const node of nodes) await node.ready();
     return { address: farHost, daemons: nodes.map(({ program }) => program), release };
   } catch (error) {
@@ -60,7 +61,8 @@ async function startWireguardEnd(network, directory, end) {
   const daemon = network.start(end.place, command, 'wireguard-go');
   const socket = join(SOCKETS, `${device}.sock`);
   for (let waitedMs = 0; !existsSync(socket); waitedMs += 20) {
-    if (waitedMs > 5000 || !daemon.isRunning) throw new Error(`wireguard-go did not start:\n${daemon.output}`);
+    if (waitedMs > 5000 || !daemon.isRunning)
+      throw new Error(`wireguard-go did not start:\n${daemon.output}`);
     await sleep(20);
   }
   const key = run(['wg', 'genkey']);
@@ -79,7 +81,19 @@ function connect(network, own, far) {
 
 export const setUps = {
   kernel: { summary: 'three routers that forward, no protection', routing: 'private', start: startKernel },
-  lan: { summary: 'ours, mode lan: the hosts protect, the routers only forward', routing: 'private', start: startOurs('lan') },
-  'wireguard-go': { summary: 'wireguard-go on both hosts, the routers only forward', routing: 'private', start: startWireguardGo },
-  vpn: { summary: 'ours, mode vpn: both hosts and both NAT gateways, four processes', routing: 'public', start: startOurs('vpn') },
+  lan: {
+    summary: 'ours, mode lan: the hosts protect, the routers only forward',
+    routing: 'private',
+    start: startOurs('lan'),
+  },
+  'wireguard-go': {
+    summary: 'wireguard-go on both hosts, the routers only forward',
+    routing: 'private',
+    start: startWireguardGo,
+  },
+  vpn: {
+    summary: 'ours, mode vpn: both hosts and both NAT gateways, four processes',
+    routing: 'public',
+    start: startOurs('vpn'),
+  },
 };

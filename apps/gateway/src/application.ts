@@ -45,6 +45,9 @@ export const application = defineApplication<GatewayConfiguration>({
     name,
     lan: { interface: lan.interface, prefixes: texts(lan.prefixes) },
     wan: { interface: wan.interface, addresses: wan.addresses.map(formatAddress) },
-    peers: peers.map(({ addresses, prefixes }) => ({ addresses: addresses.map(formatAddress), prefixes: texts(prefixes) })),
+    peers: peers.map(({ addresses, prefixes }) => ({
+      addresses: addresses.map(formatAddress),
+      prefixes: texts(prefixes),
+    })),
   }),
 });

@@ -25,7 +25,11 @@ export const gatewaySchema = z.strictObject({
     .strictObject({
       portMin: z.int().min(1).max(65535).default(bindingLimits.portMin),
       portMax: z.int().min(1).max(65535).default(bindingLimits.portMax),
-      capacity: z.int().min(1).max(1 << 22).default(bindingLimits.capacity),
+      capacity: z
+        .int()
+        .min(1)
+        .max(1 << 22)
+        .default(bindingLimits.capacity),
     })
     .prefault({}),
   /** Per-hop behaviour to mark packets for the WAN with; absent: as they came. */
@@ -34,7 +38,8 @@ export const gatewaySchema = z.strictObject({
 
 export type GatewayConfiguration = z.output<typeof gatewaySchema>;
 
-export const channelNameOf = (peer: GatewayConfiguration['peers'][number]): string => peer.channel ?? peer.name;
+export const channelNameOf = (peer: GatewayConfiguration['peers'][number]): string =>
+  peer.channel ?? peer.name;
 
 const overlap = (left: Prefix, right: Prefix): boolean => {
   if (left.address.length !== right.address.length) return false;
@@ -46,38 +51,65 @@ const overlap = (left: Prefix, right: Prefix): boolean => {
 const oneAFamily = (addresses: readonly Uint8Array[]): boolean =>
   addresses.length < 2 || addresses[0]!.length !== addresses[1]!.length;
 
-export function checkGateway(configuration: GatewayConfiguration, channels: readonly ChannelParameters[]): Complaint[] {
+export function checkGateway(
+  configuration: GatewayConfiguration,
+  channels: readonly ChannelParameters[],
+): Complaint[] {
   const complaints: Complaint[] = [];
-  const complain = (path: (string | number)[], message: string): void => void complaints.push({ path, message });
+  const complain = (path: (string | number)[], message: string): void =>
+    void complaints.push({ path, message });
   const { lan, wan, peers, nat } = configuration;
-  if (!oneAFamily(wan.addresses)) complain(['wan', 'addresses', 1], 'wan: one address a family; the second is of the same');
-  if (nat.portMin > nat.portMax) complain(['nat', 'portMin'], `nat: portMin ${nat.portMin} lies above portMax ${nat.portMax}`);
+  if (!oneAFamily(wan.addresses))
+    complain(['wan', 'addresses', 1], 'wan: one address a family; the second is of the same');
+  if (nat.portMin > nat.portMax)
+    complain(['nat', 'portMin'], `nat: portMin ${nat.portMin} lies above portMax ${nat.portMax}`);
   // The end hosts of a VPN see each other's private addresses: equal ones on both sides cannot both be meant (#17).
   const sites = [
     { name: 'this LAN', prefixes: lan.prefixes, path: ['lan', 'prefixes'] as (string | number)[] },
-    ...peers.map(({ name, prefixes }, index) => ({ name: `peer "${name}"`, prefixes, path: ['peers', index, 'prefixes'] })),
+    ...peers.map(({ name, prefixes }, index) => ({
+      name: `peer "${name}"`,
+      prefixes,
+      path: ['peers', index, 'prefixes'],
+    })),
   ];
   sites.forEach((site, index) => {
     for (const earlier of sites.slice(0, index)) {
       site.prefixes.forEach(({ text, prefix }, at) => {
         const clash = earlier.prefixes.find((other) => overlap(other.prefix, prefix));
-        if (clash !== undefined) complain([...site.path, at], `${site.name}: ${text} overlaps ${clash.text} of ${earlier.name}; vpn needs disjoint prefixes`);
+        if (clash !== undefined)
+          complain(
+            [...site.path, at],
+            `${site.name}: ${text} overlaps ${clash.text} of ${earlier.name}; vpn needs disjoint prefixes`,
+          );
       });
     }
   });
   peers.forEach((peer, index) => {
     const name = channelNameOf(peer);
     const channel = channels.find((candidate) => candidate.name === name);
-    if (!oneAFamily(peer.addresses)) complain(['peers', index, 'addresses', 1], `peer "${peer.name}": one address a family`);
+    if (!oneAFamily(peer.addresses))
+      complain(['peers', index, 'addresses', 1], `peer "${peer.name}": one address a family`);
     peer.prefixes.forEach(({ text, prefix }, at) => {
-      for (const [whose, addresses] of [['this gateway', wan.addresses], ['the peer', peer.addresses]] as const) {
+      for (const [whose, addresses] of [
+        ['this gateway', wan.addresses],
+        ['the peer', peer.addresses],
+      ] as const) {
         if (addresses.some(({ length }) => length === prefix.address.length)) continue;
-        complain(['peers', index, 'prefixes', at], `peer "${peer.name}": ${text} is of a family in which ${whose} has no WAN address`);
+        complain(
+          ['peers', index, 'prefixes', at],
+          `peer "${peer.name}": ${text} is of a family in which ${whose} has no WAN address`,
+        );
       }
     });
     if (channel === undefined) {
-      const hint = suggest(name, channels.map((candidate) => candidate.name));
-      complain(['peers', index, peer.channel === undefined ? 'name' : 'channel'], `peer "${peer.name}": the key file has no channel "${name}"${hint}`);
+      const hint = suggest(
+        name,
+        channels.map((candidate) => candidate.name),
+      );
+      complain(
+        ['peers', index, peer.channel === undefined ? 'name' : 'channel'],
+        `peer "${peer.name}": the key file has no channel "${name}"${hint}`,
+      );
     }
   });
   channels.forEach(({ name, role }, index) => {

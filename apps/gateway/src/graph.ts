@@ -14,7 +14,10 @@ import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
  *     LAN <- seal <- reverse NAT <- open <- control -+- WAN
  *     LAN <--------- reverse NAT <--------- data ----+
  */
-export function gatewayGraph(options: { readonly lan: readonly string[]; readonly phb?: string | undefined }): GraphSpec {
+export function gatewayGraph(options: {
+  readonly lan: readonly string[];
+  readonly phb?: string | undefined;
+}): GraphSpec {
   const graph = new GraphBuilder();
   const device = graph.add('device', deviceDescriptor);
   const check = graph.add('check', ipCheckDescriptor);
@@ -28,7 +31,8 @@ export function gatewayGraph(options: { readonly lan: readonly string[]; readonl
   const wanOpen = graph.add('wan-open', espOpenDescriptor);
   const reverseNat = graph.add('reverse-nat', reverseNatDescriptor);
   const lanSeal = graph.add('lan-seal', espSealDescriptor);
-  const mark = options.phb === undefined ? undefined : graph.add('mark', dscpMarkerDescriptor, { phb: options.phb });
+  const mark =
+    options.phb === undefined ? undefined : graph.add('mark', dscpMarkerDescriptor, { phb: options.phb });
   if (mark !== undefined) graph.link(mark.out.out, device.in.outbound);
   const wan = mark?.in.in ?? device.in.outbound;
 

@@ -9,7 +9,10 @@ import { hostGraph } from './graph.ts';
 
 const policyModule = ({ policy }: HostConfiguration): ContainerModule =>
   new ContainerModule(({ bind }) => {
-    const rules = policy.map(({ remote, ...rule }) => ({ ...rule, remote: remote.map(({ prefix }) => prefix) }));
+    const rules = policy.map(({ remote, ...rule }) => ({
+      ...rule,
+      remote: remote.map(({ prefix }) => prefix),
+    }));
     bind(SpdToken).toConstantValue(new Spd(rules as PolicyRule[]));
   });
 
@@ -17,7 +20,13 @@ export const application = defineApplication<HostConfiguration>({
   name: 'host',
   schema: hostSchema,
   check: checkHost,
-  modules: (configuration) => [classifyModule, hostClassifyModule, cryptoModule, qosModule, policyModule(configuration)],
+  modules: (configuration) => [
+    classifyModule,
+    hostClassifyModule,
+    cryptoModule,
+    qosModule,
+    policyModule(configuration),
+  ],
   graph: (configuration) => hostGraph({ addresses: addressTexts(configuration), phb: configuration.phb }),
   interception: (configuration) => ({
     kind: 'host',

@@ -23,7 +23,10 @@ export const ruleSchema = z.strictObject({
   mode: z.enum(['lan', 'vpn', 'bypass', 'discard']),
   /** Whose traffic: remote prefixes. */
   remote: z.array(prefixSchema).min(1),
-  protocol: z.enum(Object.keys(protocols) as (keyof typeof protocols)[]).transform((name) => protocols[name]).optional(),
+  protocol: z
+    .enum(Object.keys(protocols) as (keyof typeof protocols)[])
+    .transform((name) => protocols[name])
+    .optional(),
   localPorts: portsSchema.optional(),
   remotePorts: portsSchema.optional(),
 });
@@ -57,17 +60,30 @@ function sameBits(left: Uint8Array, right: Uint8Array, bits: number): boolean {
 }
 
 /** Every rule that protects needs channels that reach its peers, in the roles its mode uses. */
-export function checkHost(configuration: HostConfiguration, channels: readonly ChannelParameters[]): Complaint[] {
+export function checkHost(
+  configuration: HostConfiguration,
+  channels: readonly ChannelParameters[],
+): Complaint[] {
   const complaints: Complaint[] = [];
   const families = new Set(configuration.addresses.map((address) => address.length));
   configuration.policy.forEach((rule, index) => {
     rule.remote.forEach(({ text, prefix }, at) => {
       const path = ['policy', index, 'remote', at];
-      if (configuration.addresses.some((own) => own.length === prefix.address.length && sameBits(own, prefix.address, prefix.bits))) {
-        complaints.push({ path, message: `rule "${rule.name}": ${text} holds this host's own address; name the peers' addresses only` });
+      if (
+        configuration.addresses.some(
+          (own) => own.length === prefix.address.length && sameBits(own, prefix.address, prefix.bits),
+        )
+      ) {
+        complaints.push({
+          path,
+          message: `rule "${rule.name}": ${text} holds this host's own address; name the peers' addresses only`,
+        });
       }
       if (!families.has(prefix.address.length)) {
-        complaints.push({ path, message: `rule "${rule.name}": ${text} is of a family in which this host has no address` });
+        complaints.push({
+          path,
+          message: `rule "${rule.name}": ${text} is of a family in which this host has no address`,
+        });
       }
     });
     if (rule.mode !== 'lan' && rule.mode !== 'vpn') return;
@@ -84,4 +100,5 @@ export function checkHost(configuration: HostConfiguration, channels: readonly C
   return complaints;
 }
 
-export const addressTexts = (configuration: HostConfiguration): string[] => configuration.addresses.map(formatAddress);
+export const addressTexts = (configuration: HostConfiguration): string[] =>
+  configuration.addresses.map(formatAddress);

@@ -17,7 +17,10 @@ import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
  *                                  |
  *     stack <----------------------+---- open <- inbound policy <- wire
  */
-export function hostGraph(options: { readonly addresses: readonly string[]; readonly phb?: string | undefined }): GraphSpec {
+export function hostGraph(options: {
+  readonly addresses: readonly string[];
+  readonly phb?: string | undefined;
+}): GraphSpec {
   const graph = new GraphBuilder();
   const device = graph.add('device', deviceDescriptor);
   const check = graph.add('check', ipCheckDescriptor);
@@ -28,7 +31,8 @@ export function hostGraph(options: { readonly addresses: readonly string[]; read
   const controlSeal = graph.add('control-seal', espSealDescriptor);
   const dataSeal = graph.add('data-seal', espSealDescriptor);
   const open = graph.add('open', espOpenDescriptor);
-  const mark = options.phb === undefined ? undefined : graph.add('mark', dscpMarkerDescriptor, { phb: options.phb });
+  const mark =
+    options.phb === undefined ? undefined : graph.add('mark', dscpMarkerDescriptor, { phb: options.phb });
   if (mark !== undefined) graph.link(mark.out.out, device.in.outbound);
   const wire = mark?.in.in ?? device.in.outbound;
 

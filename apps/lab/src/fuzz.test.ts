@@ -61,7 +61,7 @@ function dropsOf({ graph }: Node): Map<string, number> {
 
 /** Reasons that only packets which got deep into the graph come to. */
 const deep: Partial<Record<NodeName, readonly string[]>> = {
-  'host-b': ['check.badHeaderChecksum', 'check.fragment', 'open.forged', 'open.replayed', 'open.wrongPeer', 'flows.wrongChannel', 'flows.unknownMessage', 'flows.unexpectedPayload', 'flows.confirmation'],
+  'host-b': ['check.badHeaderChecksum', 'check.fragment', 'open.forged', 'open.replayed', 'open.wrongPeer', 'flows.wrongChannel', 'flows.unknownMessage', 'flows.unexpectedPayload'],
   'gw-b': ['check.badTransport', 'from-lan.undeclaredControl', 'from-wan.unprotected', 'lan-open.forged', 'wan-open.wrongPeer', 'duplicate.unexpectedPayload', 'nat.noBinding', 'nat.noPeer', 'reverse-nat.noDuplicate', 'reverse-nat.wrongPrefix', 'reverse-nat.noBinding'],
 };
 

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { PacketPool } from '@ngisec/core';
-import { buildEcho, buildTcp, buildUdp, preparePacket } from '@ngisec/testkit';
+import {
+  buildEcho,
+  buildTcp,
+  buildUdp,
+  preparePacket,
+  type EchoFields,
+  type TcpFields,
+} from '@ngisec/testkit';
 import { esp, ip, ipv4, ipv6 } from '@ngisec/wire';
 import { countingKey, fromHex, onTheWire, saPair, suiteNames, toHex } from '../test/sa-pair.ts';
 import * as compact from './compact.ts';
@@ -103,10 +110,12 @@ function withIpOptions(octets: Uint8Array): Uint8Array {
   return longer;
 }
 
+const builders: readonly ((fields: TcpFields & EchoFields) => Uint8Array)[] = [buildTcp, buildUdp, buildEcho];
+
 const emittedPackets = fc
   .record({
     addresses: fc.constantFrom(v4, v6),
-    build: fc.constantFrom(buildTcp, buildUdp, buildEcho),
+    build: fc.constantFrom(...builders),
     payload: fc.uint8Array({ maxLength: 1400 }),
     tcpOptions: fc.integer({ min: 0, max: 10 }),
     hasIpOptions: fc.boolean(),

@@ -30,7 +30,8 @@ export function runLength(batch: Batch, index: number): number {
     const packet = packets[index + count]!;
     if (!follows(pool, first, packet, count, sequence >>> 0)) break;
     const payloadBytes = pool.end[packet]! - payloadAt(pool, packet);
-    if (payloadBytes <= 0 || payloadBytes > segmentBytes || total + payloadBytes > SUPER_PACKET_BYTES_MAX) break;
+    if (payloadBytes <= 0 || payloadBytes > segmentBytes || total + payloadBytes > SUPER_PACKET_BYTES_MAX)
+      break;
     total += payloadBytes;
     sequence += payloadBytes;
     count += 1;
@@ -77,7 +78,13 @@ function canLead(pool: PacketPool, packet: number): boolean {
   return (tcp.flags(bytes, transport) & ~ECE) === tcp.ACK && pool.end[packet]! > payloadAt(pool, packet);
 }
 
-function follows(pool: PacketPool, first: number, packet: number, distance: number, sequence: number): boolean {
+function follows(
+  pool: PacketPool,
+  first: number,
+  packet: number,
+  distance: number,
+  sequence: number,
+): boolean {
   if (pool.checksumPending[packet] === 0 || pool.protocol[packet] !== ip.TCP) return false;
   if (pool.family[packet] !== pool.family[first]) return false;
   const transport = pool.transport[packet]!;
@@ -99,7 +106,8 @@ function same(bytes: Uint8Array, left: number, right: number, from: number, to: 
 
 /** RFC 6864: the identification says nothing where DF is set; elsewhere it must count up as segmentation will. */
 function sameIpv4Header(bytes: Uint8Array, first: number, packet: number, distance: number): boolean {
-  const counts = ((ipv4.identification(bytes, packet) - ipv4.identification(bytes, first)) & 0xffff) === distance;
+  const counts =
+    ((ipv4.identification(bytes, packet) - ipv4.identification(bytes, first)) & 0xffff) === distance;
   return (
     (counts || (bytes[first + 6]! & DONT_FRAGMENT) !== 0) &&
     same(bytes, first, packet, 0, 2) &&

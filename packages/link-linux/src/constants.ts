@@ -8,9 +8,9 @@ export const tables = { outbound: '20101', inbound: '20102' } as const;
 
 /**
  * Preferences of routing rules. Method `rules` needs `local` behind `inbound`: it stands at 0 otherwise, before
- * anything else.
+ * anything else. `guard` refuses protected traffic while a killed process's rules are replaced.
  */
-export const preferences = { inbound: '90', local: '100', outbound: '110' } as const;
+export const preferences = { guard: '80', inbound: '90', local: '100', outbound: '110' } as const;
 
 /**
  * Preferences of tc ingress filters, lowest first. Each protocol needs its own. Filters for ICMP errors about

@@ -1,3 +1,4 @@
+export { forbidCoreDumps } from './core-dump.ts';
 export { STATE_DIRECTORY, undoStale } from './journal.ts';
 export { intercept, type InterceptOptions, type Interception } from './interception.ts';
 export { libc, type Libc } from './libc.ts';

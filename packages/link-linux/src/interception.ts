@@ -2,7 +2,7 @@ import { filters, tables } from './constants.ts';
 import { Journal, journals, undoStale } from './journal.ts';
 import { LinkError } from './link-error.ts';
 import { checkPlan, families, wireInterface, type Family, type Method, type Plan } from './plan.ts';
-import { planSteps, type Facts } from './steps.ts';
+import { guardSteps, planSteps, type Facts } from './steps.ts';
 import { linuxSystem, type System } from './system.ts';
 
 export interface InterceptOptions {
@@ -22,18 +22,38 @@ export interface Interception {
  * Leads the packets a plan names through a TUN. What a killed process left in this network namespace is taken
  * back first. All or nothing: where a step fails, what was done is undone. Throws LinkError.
  */
-export function intercept(plan: Plan, tun: { readonly name: string }, options: InterceptOptions = {}): Interception {
+export function intercept(
+  plan: Plan,
+  tun: { readonly name: string },
+  options: InterceptOptions = {},
+): Interception {
   const system = linuxSystem;
+  const { method = 'auto', stateDirectory } = options;
   checkPlan(plan);
   const mtu = mtuOf(system, wireInterface(plan));
   if (plan.kind === 'gateway') mtuOf(system, plan.lan.interface);
-  undoAllStale(options.stateDirectory);
-  refuseForeignRules(system);
-  const { method = 'auto' } = options;
-  const facts = gatherFacts(system, plan, tun.name, mtu, method === 'auto' ? probe(system, tun.name) : method);
-  const journal = Journal.create(plan.name, options.stateDirectory, system);
-  journal.perform(planSteps(plan, facts));
-  return { method: facts.method, undo: () => journal.undo() };
+  const stale = staleNames(stateDirectory);
+  const guard = stale.length > 0 ? raiseGuard(plan, stateDirectory, system) : undefined;
+  try {
+    for (const name of stale) undoStale(name, stateDirectory, system);
+    refuseForeignRules(system);
+    const chosen = method === 'auto' ? probe(system, tun.name) : method;
+    const facts = gatherFacts(system, plan, tun.name, mtu, chosen);
+    const journal = Journal.create(plan.name, stateDirectory, system);
+    journal.perform(planSteps(plan, facts));
+    return { method: facts.method, undo: () => journal.undo() };
+  } finally {
+    guard?.undo();
+  }
+}
+
+/** Between a killed process's rules and ours nothing may leave in the clear. */
+function raiseGuard(plan: Plan, stateDirectory: string | undefined, system: System): Journal {
+  const name = `${plan.name}-guard`;
+  undoStale(name, stateDirectory, system);
+  const guard = Journal.create(name, stateDirectory, system);
+  guard.perform(guardSteps(plan));
+  return guard;
 }
 
 function mtuOf(system: System, name: string): number {
@@ -41,16 +61,17 @@ function mtuOf(system: System, name: string): number {
   return link!.mtu;
 }
 
-function undoAllStale(stateDirectory: string | undefined): void {
-  for (const { name, pid, isAlive } of journals(stateDirectory)) {
+/** What killed processes left in this network namespace; throws where a living one intercepts here. */
+function staleNames(stateDirectory: string | undefined): string[] {
+  return journals(stateDirectory).map(({ name, pid, isAlive }) => {
     if (isAlive) {
       throw new LinkError(
         `process ${pid} ("${name}") already intercepts in this network namespace`,
         'Stop it first; there can be one a network namespace.',
       );
     }
-    undoStale(name, stateDirectory);
-  }
+    return name;
+  });
 }
 
 /** Routing rules to our tables without a journal: another state directory, or somebody else's. */
@@ -86,7 +107,8 @@ function probe(system: System, tun: string): Method {
 function gatherFacts(system: System, plan: Plan, tun: string, mtu: number, method: Method): Facts {
   const dev = wireInterface(plan);
   const links = JSON.parse(system.run(['ip', '-j', 'link', 'show'])) as { ifname: string }[];
-  const hasIngress = method === 'tc' && /qdisc (clsact|ingress) /.test(system.run(['tc', 'qdisc', 'show', 'dev', dev]));
+  const hasIngress =
+    method === 'tc' && /qdisc (clsact|ingress) /.test(system.run(['tc', 'qdisc', 'show', 'dev', dev]));
   if (hasIngress) refuseForeignFilters(system, dev);
   return {
     method,

@@ -23,9 +23,16 @@ export interface Libc {
   bind(descriptor: number, address: Uint8Array, length: number): number;
   setsockopt(descriptor: number, level: number, option: number, value: Uint8Array, length: number): number;
   /** `length` holds the size of `value` as a 32-bit number. */
-  getsockopt(descriptor: number, level: number, option: number, value: Uint8Array, length: Uint8Array): number;
+  getsockopt(
+    descriptor: number,
+    level: number,
+    option: number,
+    value: Uint8Array,
+    length: Uint8Array,
+  ): number;
   recv(descriptor: number, buffer: Uint8Array, length: number, flags: number): number;
   setns(descriptor: number, type: number): number;
+  prctl(option: number, value: number): number;
   errno(): number;
   /** Where a buffer lies. Buffers of 64 octets or less may move: back those with an ArrayBuffer of their own. */
   address(buffer: ArrayBufferView): number;
@@ -46,6 +53,7 @@ const prototypes = {
   getsockopt: 'int getsockopt(int fd, int level, int option, void *value, void *length)',
   recv: 'intptr_t recv(int fd, void *buffer, size_t length, int flags)',
   setns: 'int setns(int fd, int type)',
+  prctl: 'int prctl(int option, unsigned long value)',
 } as const;
 
 /** Structures are laid out here by hand, for 64-bit little-endian machines. */

@@ -44,7 +44,9 @@ export interface Pair {
 
 /** Every combination of a `from` and a `to` of the family. */
 export const pairs = (from: readonly string[], to: readonly string[], family: Family): Pair[] =>
-  ofFamily(from, family).flatMap((source) => ofFamily(to, family).map((target) => ({ from: source, to: target })));
+  ofFamily(from, family).flatMap((source) =>
+    ofFamily(to, family).map((target) => ({ from: source, to: target })),
+  );
 
 /** The interface on the network's side. */
 export const wireInterface = (plan: Plan): string =>
@@ -65,8 +67,12 @@ export const outboundPairs = (plan: Plan, family: Family): Pair[] =>
 /** Throws LinkError where the plan holds something that is no address or prefix, or cannot protect what it names. */
 export function checkPlan(plan: Plan): void {
   const isHost = plan.kind === 'host';
-  const own = isHost ? plan.addresses : [...plan.wan.addresses, ...plan.peers.flatMap((peer) => peer.addresses)];
-  const prefixes = isHost ? plan.peers : [...plan.lan.prefixes, ...plan.peers.flatMap((peer) => peer.prefixes)];
+  const own = isHost
+    ? plan.addresses
+    : [...plan.wan.addresses, ...plan.peers.flatMap((peer) => peer.addresses)];
+  const prefixes = isHost
+    ? plan.peers
+    : [...plan.lan.prefixes, ...plan.peers.flatMap((peer) => peer.prefixes)];
   const badAddress = own.find((text) => parseAddress(text) === undefined);
   if (badAddress !== undefined) {
     throw new LinkError(`"${badAddress}" is no address`, 'Write it like 10.1.0.5 or fd01::5.');

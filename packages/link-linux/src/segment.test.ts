@@ -1,80 +1,13 @@
-import { Batch, PacketPool } from '@ngisec/core';
-import { copy, ip, ipv4, ipv6, read16, tcp, write16, write32 } from '@ngisec/wire';
+import type { Batch, PacketPool } from '@ngisec/core';
+import { ip, ipv4, ipv6, read16, tcp, write16 } from '@ngisec/wire';
 import fc from 'fast-check';
+import { build, segment, type SuperPacket } from '../test/super-packet.ts';
 import { mergeHeaders, payloadAt, runLength } from './coalesce.ts';
 import { Segmenter } from './segment.ts';
 import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4 } from './vnet-header.ts';
 
 const CWR = 0x80;
 const ECE = 0x40;
-
-interface SuperPacket {
-  family: number;
-  protocol: number;
-  payloadBytes: number;
-  optionBytes: number;
-  flags: number;
-  sequence: number;
-  identification: number;
-}
-
-const example: SuperPacket = {
-  family: 4,
-  protocol: ip.TCP,
-  payloadBytes: 3000,
-  optionBytes: 12,
-  flags: tcp.ACK,
-  sequence: 0xffff_fc00,
-  identification: 0xffff,
-};
-
-/** A packet with every field filled in, so that a lost one shows. */
-function build(wanted: Partial<SuperPacket>): Uint8Array {
-  const given = { ...example, ...wanted };
-  const isUdp = given.protocol === ip.UDP;
-  const ipBytes = given.family === 4 ? 20 : 40;
-  const transportBytes = isUdp ? 8 : 20 + given.optionBytes;
-  const bytes = Uint8Array.from(
-    { length: ipBytes + transportBytes + given.payloadBytes },
-    (_, index) => (index * 7 + (index >>> 8)) & 0xff,
-  );
-  if (given.family === 4) {
-    bytes.set([0x45, 0x02], 0);
-    write16(bytes, 2, bytes.length);
-    write16(bytes, 4, given.identification);
-    bytes.set([0x40, 0, 64, given.protocol], 6);
-    ipv4.completeChecksum(bytes, 0);
-  } else {
-    bytes.set([0x60, 0x21, 0x23, 0x45], 0);
-    write16(bytes, 4, bytes.length - 40);
-    bytes.set([given.protocol, 64], 6);
-  }
-  if (isUdp) write16(bytes, ipBytes + 4, bytes.length - ipBytes);
-  else {
-    write32(bytes, ipBytes + 4, given.sequence);
-    bytes.set([(transportBytes >>> 2) << 4, given.flags], ipBytes + 12);
-  }
-  return bytes;
-}
-
-const gsoTypeOf = (bytes: Uint8Array): number => {
-  const isV4 = bytes[0]! >>> 4 === 4;
-  if ((isV4 ? bytes[9] : bytes[6]) === ip.UDP) return GSO_UDP_L4;
-  return isV4 ? GSO_TCPV4 : GSO_TCPV6;
-};
-
-function segment(bytes: Uint8Array, segmentBytes: number): Batch {
-  const pool = new PacketPool({ packets: 256 });
-  const segmenter = new Segmenter(bytes, (from, to, length) => copy(bytes, from, pool.bytes, to, length));
-  const batch = new Batch(pool);
-  expect(segmenter.begin(bytes.length, gsoTypeOf(bytes), segmentBytes, pool.packetBytesMax)).toBe(true);
-  while (segmenter.isPending) {
-    const packet = pool.allocate();
-    segmenter.next(pool, packet);
-    batch.push(packet);
-  }
-  return batch;
-}
 
 /** What the kernel would gather from the pieces: the first packet, then payloads. */
 function gather(batch: Batch, index: number, count: number): Uint8Array {
@@ -90,7 +23,9 @@ const tcpPacket = fc.record({
   protocol: fc.constant(ip.TCP),
   payloadBytes: fc.integer({ min: 1, max: 20_000 }),
   optionBytes: fc.constantFrom(0, 12, 20, 40),
-  flags: fc.constantFrom(0, tcp.PSH, tcp.FIN, tcp.PSH | tcp.FIN, ECE, ECE | tcp.PSH).map((flags) => flags | tcp.ACK),
+  flags: fc
+    .constantFrom(0, tcp.PSH, tcp.FIN, tcp.PSH | tcp.FIN, ECE, ECE | tcp.PSH)
+    .map((flags) => flags | tcp.ACK),
   sequence: fc.integer({ min: 0, max: 0xffff_ffff }),
   identification: fc.integer({ min: 0, max: 0xffff }),
 });
@@ -175,17 +110,24 @@ describe('segmentation', () => {
 
 describe('coalescing', () => {
   /** Three segments of 1000 octets, the second spoilt. */
-  const runAfter = (spoil: (pool: PacketPool, packet: number) => void, wanted: Partial<SuperPacket> = {}): number => {
+  const runAfter = (
+    spoil: (pool: PacketPool, packet: number) => void,
+    wanted: Partial<SuperPacket> = {},
+  ): number => {
     const batch = segment(build(wanted), 1000);
     spoil(batch.pool, batch.packets[1]!);
     return runLength(batch, 0);
   };
-  const at = (offset: number) => (pool: PacketPool, packet: number): void => {
-    pool.bytes[pool.start[packet]! + offset]! ^= 1;
-  };
-  const transportAt = (offset: number) => (pool: PacketPool, packet: number): void => {
-    pool.bytes[pool.transport[packet]! + offset]! ^= 1;
-  };
+  const at =
+    (offset: number) =>
+    (pool: PacketPool, packet: number): void => {
+      pool.bytes[pool.start[packet]! + offset]! ^= 1;
+    };
+  const transportAt =
+    (offset: number) =>
+    (pool: PacketPool, packet: number): void => {
+      pool.bytes[pool.transport[packet]! + offset]! ^= 1;
+    };
 
   test('takes the three unspoilt segments', () => expect(runAfter(() => undefined)).toBe(3));
 
@@ -220,7 +162,8 @@ describe('coalescing', () => {
 
   test('where fragments may be made (no DF), identifications must count up', () => {
     const clearDf = (batch: Batch): void => {
-      for (const packet of batch.packets.subarray(0, batch.length)) batch.pool.bytes[batch.pool.start[packet]! + 6] = 0;
+      for (const packet of batch.packets.subarray(0, batch.length))
+        batch.pool.bytes[batch.pool.start[packet]! + 6] = 0;
     };
     const counting = segment(build({}), 1000);
     clearDf(counting);

@@ -1,6 +1,6 @@
 import type { Step } from './journal.ts';
 import { checkPlan, type GatewayPlan, type HostPlan } from './plan.ts';
-import { planSteps, type Facts } from './steps.ts';
+import { guardSteps, planSteps, type Facts } from './steps.ts';
 
 const host: HostPlan = {
   kind: 'host',
@@ -41,7 +41,8 @@ describe('a host by tc', () => {
   const steps = planSteps(host, machine());
 
   test('routes its own traffic to the TUN and redirects the peers’ before IP sees it', () => {
-    const discovery = 'tc filter add dev eth0 ingress pref 73 protocol ipv6 u32 match ip6 protocol 58 0xff match u8';
+    const discovery =
+      'tc filter add dev eth0 ingress pref 73 protocol ipv6 u32 match ip6 protocol 58 0xff match u8';
     expect(commands(steps)).toEqual([
       'ip link set dev tun0 mtu 1500 up',
       'ip -4 route add unreachable default metric 4096 table 20101',
@@ -106,7 +107,8 @@ describe('a host by tc', () => {
 
   test('before Linux 6.17 IPv6 forwarding is global, and router advertisements stay in force', () => {
     const old = machine({ 'net/ipv6/conf/eth0/accept_ra': '1' });
-    const sysctl = (name: string): string | undefined => (name.includes('force') ? undefined : old.sysctl(name));
+    const sysctl = (name: string): string | undefined =>
+      name.includes('force') ? undefined : old.sysctl(name);
     expect(sysctls(planSteps(host, { ...old, sysctl })).filter((line) => line.includes('ipv6'))).toEqual([
       'net/ipv6/conf/eth0/accept_ra=2',
       'net/ipv6/conf/all/forwarding=1',
@@ -195,4 +197,11 @@ describe('checkPlan', () => {
   test('accepts one address family without the other', () => {
     expect(() => checkPlan({ ...host, addresses: ['10.1.0.5'], peers: ['10.2.0.0/24'] })).not.toThrow();
   });
+});
+
+test('the guard refuses what a plan protects before any other rule', () => {
+  expect(commands(guardSteps(host))).toEqual([
+    'ip -4 rule add pref 80 iif lo to 10.2.0.0/24 unreachable',
+    'ip -6 rule add pref 80 iif lo to fd02::/64 unreachable',
+  ]);
 });

@@ -43,9 +43,14 @@ export function planSteps(plan: Plan, facts: Facts): Step[] {
   ];
 }
 
-const words = (parts: readonly (string | number)[]): string[] => parts.flatMap((part) => String(part).split(' '));
+const words = (parts: readonly (string | number)[]): string[] =>
+  parts.flatMap((part) => String(part).split(' '));
 const ip = (...parts: (string | number)[]): string[] => ['ip', ...words(parts)];
-const ipOf = (family: Family, ...parts: (string | number)[]): string[] => ['ip', `-${family}`, ...words(parts)];
+const ipOf = (family: Family, ...parts: (string | number)[]): string[] => [
+  'ip',
+  `-${family}`,
+  ...words(parts),
+];
 const tc = (...parts: (string | number)[]): string[] => ['tc', ...words(parts)];
 
 const command = (run: readonly string[], undo?: readonly string[]): Step =>
@@ -67,7 +72,8 @@ function forwardSteps(tun: string, family: Family): Step[] {
 function routeSteps(plan: Plan, { tun, mtu, method }: Facts, family: Family): Step[] {
   const refused = (table: string): Step =>
     added(family, 'route', 'unreachable default metric', UNREACHABLE_METRIC, 'table', table);
-  const own = plan.kind === 'host' ? plan.addresses.find((address) => familyOf(address) === family) : undefined;
+  const own =
+    plan.kind === 'host' ? plan.addresses.find((address) => familyOf(address) === family) : undefined;
   const host = plan.kind === 'host' ? ['src', own!, 'mtu', mtu - plan.overheadBytes] : [];
   const steps = [
     refused(tables.outbound),
@@ -79,23 +85,26 @@ function routeSteps(plan: Plan, { tun, mtu, method }: Facts, family: Family): St
   return steps;
 }
 
-function outboundRuleSteps(plan: Plan, family: Family): Step[] {
+/** What selects the packets that leave towards a peer. */
+function outboundSelectors(plan: Plan, family: Family): string[] {
   const from = plan.kind === 'host' ? 'iif lo' : `iif ${plan.lan.interface}`;
   return outboundPairs(plan, family).map((pair) =>
-    added(
-      family,
-      'rule',
-      'pref',
-      preferences.outbound,
-      from,
-      ...(pair.from === 'all' ? [] : ['from', pair.from]),
-      'to',
-      pair.to,
-      'lookup',
-      tables.outbound,
-    ),
+    pair.from === 'all' ? `${from} to ${pair.to}` : `${from} from ${pair.from} to ${pair.to}`,
   );
 }
+
+const outboundRuleSteps = (plan: Plan, family: Family): Step[] =>
+  outboundSelectors(plan, family).map((selector) =>
+    added(family, 'rule', `pref ${preferences.outbound} ${selector} lookup ${tables.outbound}`),
+  );
+
+/** Refuses what the plan protects, before any other rule. */
+export const guardSteps = (plan: Plan): Step[] =>
+  families.flatMap((family) =>
+    outboundSelectors(plan, family).map((selector) =>
+      added(family, 'rule', `pref ${preferences.guard} ${selector} unreachable`),
+    ),
+  );
 
 /** Redirects at ingress. Neighbour and router discovery (ICMPv6 133 to 137, RFC 4861) must reach the stack. */
 function tcSteps(plan: Plan, { tun, hasIngress }: Facts, used: readonly Family[]): Step[] {
@@ -110,11 +119,21 @@ function tcSteps(plan: Plan, { tun, hasIngress }: Facts, used: readonly Family[]
   };
   const redirects = (family: Family, pref: string, protocol: string, word: string): Step[] =>
     inboundPairs(plan, family).map(({ from, to }) =>
-      filter(pref, protocol, `match ${word} src ${from} match ${word} dst ${to}`, `action mirred egress redirect dev ${tun}`),
+      filter(
+        pref,
+        protocol,
+        `match ${word} src ${from} match ${word} dst ${to}`,
+        `action mirred egress redirect dev ${tun}`,
+      ),
     );
   // A class without an action lets the packet pass and ends the search; `action pass` would need act_gact.
   const discovery = ['133 0xff', '134 0xfe', '136 0xfe'].map((types) =>
-    filter(filters.neighbourDiscovery, 'ipv6', `match ip6 protocol 58 0xff match u8 ${types} at 40`, 'flowid :1'),
+    filter(
+      filters.neighbourDiscovery,
+      'ipv6',
+      `match ip6 protocol 58 0xff match u8 ${types} at 40`,
+      'flowid :1',
+    ),
   );
   return [
     ...(hasIngress ? [] : [command(tc('qdisc add dev', dev, 'clsact'), tc('qdisc del dev', dev, 'clsact'))]),
@@ -139,7 +158,11 @@ function inboundRuleSteps(plan: Plan, used: readonly Family[]): Step[] {
     const protocols = family === 4 ? ['tcp', 'udp', 'icmp'] : ['tcp', 'udp'];
     return inboundPairs(plan, family).flatMap(({ from, to }) =>
       protocols.map((protocol) =>
-        added(family, 'rule', `pref ${preferences.inbound} iif ${dev} from ${from} to ${to} ipproto ${protocol} lookup ${tables.inbound}`),
+        added(
+          family,
+          'rule',
+          `pref ${preferences.inbound} iif ${dev} from ${from} to ${to} ipproto ${protocol} lookup ${tables.inbound}`,
+        ),
       ),
     );
   });

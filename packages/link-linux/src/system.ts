@@ -71,7 +71,10 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ip6tables: 'iptables',
 };
 
-function commandError(command: readonly string[], error: NodeJS.ErrnoException & { stderr?: string }): LinkError {
+function commandError(
+  command: readonly string[],
+  error: NodeJS.ErrnoException & { stderr?: string },
+): LinkError {
   const [program] = command;
   if (error.code === 'ENOENT') {
     const name = PACKAGES[program!] ?? program;
@@ -87,6 +90,7 @@ function fixFor(said: string): string {
   if (/unknown|not supported|no such file/i.test(said)) {
     return 'The kernel may lack this feature: choose the other interception method, or load the module.';
   }
-  if (/file exists/i.test(said)) return 'Something else put it there: see `ip rule`, `ip route show table all`.';
+  if (/file exists/i.test(said))
+    return 'Something else put it there: see `ip rule`, `ip route show table all`.';
   return 'Run the command by hand to see why.';
 }

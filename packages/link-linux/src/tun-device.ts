@@ -127,10 +127,7 @@ export class TunDevice implements PacketDevice {
         continue;
       }
       const length = this.#read(packet);
-      if (length < 0) {
-        pool.release(packet);
-        break;
-      }
+      if (length < 0) break;
       if (this.#accept(packet, length)) batch.push(packet);
       else pool.release(packet);
     }
@@ -143,7 +140,7 @@ export class TunDevice implements PacketDevice {
     if (!isInbound || this.ttlIncrementInbound) this.#raiseTimeToLive(batch);
     const mayOffload = isInbound && this.#inboundIsLocal && this.offload;
     let refused = 0;
-    for (let index = 0; index < batch.length; ) {
+    for (let index = 0; index < batch.length;) {
       const count = mayOffload ? runLength(batch, index) : 1;
       if (count > 1) this.#describeRun(batch, index, count);
       else this.#describePacket(batch.packets[index]!, mayOffload);
@@ -160,7 +157,10 @@ export class TunDevice implements PacketDevice {
     this.#isOpen = false;
   }
 
-  /** Reads into the packet's slot; the octets that came, without vnet header, or -1 where nothing waits. */
+  /**
+   * Reads into the packet's slot; the octets that came, without vnet header, or -1, the packet released, where
+   * nothing waits.
+   */
   #read(packet: number): number {
     const skipped = this.offload ? 0 : 1;
     const vector = this.#readVector;
@@ -171,6 +171,7 @@ export class TunDevice implements PacketDevice {
       return this.offload ? count - VNET_HEADER_BYTES : count;
     }
     const errno = this.#libc.errno();
+    this.#pool.release(packet);
     if (errno === EAGAIN || errno === EINTR) return -1;
     throw new LinkError(
       `the interface ${this.name} cannot be read: ${errorName(errno)}`,
@@ -246,7 +247,12 @@ export class TunDevice implements PacketDevice {
       ip.completeTransportChecksum(bytes, start, transport, end, family, protocol);
       return;
     }
-    this.#leaveToKernel(start, transport, offset, ip.pseudoHeaderSum(bytes, start, family, protocol, end - transport));
+    this.#leaveToKernel(
+      start,
+      transport,
+      offset,
+      ip.pseudoHeaderSum(bytes, start, family, protocol, end - transport),
+    );
   }
 
   #describeRun(batch: Batch, index: number, count: number): void {
@@ -258,7 +264,12 @@ export class TunDevice implements PacketDevice {
     const family = pool.family[packet]!;
     const total = mergeHeaders(batch, index, count) - (transport - start);
     const headersEnd = payloadAt(pool, packet);
-    this.#leaveToKernel(start, transport, tcp.CHECKSUM, ip.pseudoHeaderSum(bytes, start, family, ip.TCP, total));
+    this.#leaveToKernel(
+      start,
+      transport,
+      tcp.CHECKSUM,
+      ip.pseudoHeaderSum(bytes, start, family, ip.TCP, total),
+    );
     this.#vnet.setSegmentation(
       family === 4 ? GSO_TCPV4 : GSO_TCPV6,
       headersEnd - start,

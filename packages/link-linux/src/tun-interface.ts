@@ -30,9 +30,17 @@ export interface TunInterface {
 }
 
 /** Creates a TUN interface, or attaches to an existing one of that name; `%d` in the name is numbered by the kernel. */
-export function openTunInterface(libc: Libc, name: string, offload: boolean, txQueueLength: number): TunInterface {
+export function openTunInterface(
+  libc: Libc,
+  name: string,
+  offload: boolean,
+  txQueueLength: number,
+): TunInterface {
   if (!/^[^\s/:]{1,15}$/.test(name)) {
-    throw new LinkError(`"${name}" cannot name an interface`, 'Use 1 to 15 characters without blank, "/" or ":".');
+    throw new LinkError(
+      `"${name}" cannot name an interface`,
+      'Use 1 to 15 characters without blank, "/" or ":".',
+    );
   }
   const descriptor = libc.open(DEVICE, constants.O_RDWR | constants.O_NONBLOCK | 0o2000000 /* O_CLOEXEC */);
   if (descriptor < 0) throw openError(libc.errno());

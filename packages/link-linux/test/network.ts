@@ -17,7 +17,9 @@ function hindrance(): string | undefined {
       return `needs the command ${program}`;
     }
   }
-  return existsSync(new URL('../dist/index.js', import.meta.url)) ? undefined : 'needs the build (`npx tsc -b`)';
+  return existsSync(new URL('../dist/index.js', import.meta.url))
+    ? undefined
+    : 'needs the build (`npx tsc -b`)';
 }
 
 /** Tests in network namespaces: skipped with a reason where there can be none, but never in CI. */
@@ -46,8 +48,28 @@ export class Network {
   }
 
   /** Joins two namespaces by an interface each, up and with the addresses. */
-  link(left: string, leftName: string, leftAddresses: string[], right: string, rightName: string, rightAddresses: string[]): void {
-    execFileSync('ip', ['link', 'add', leftName, 'netns', left, 'type', 'veth', 'peer', 'name', rightName, 'netns', right]);
+  link(
+    left: string,
+    leftName: string,
+    leftAddresses: string[],
+    right: string,
+    rightName: string,
+    rightAddresses: string[],
+  ): void {
+    execFileSync('ip', [
+      'link',
+      'add',
+      leftName,
+      'netns',
+      left,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      rightName,
+      'netns',
+      right,
+    ]);
     for (const [namespace, name, addresses] of [
       [left, leftName, leftAddresses],
       [right, rightName, rightAddresses],
@@ -60,7 +82,10 @@ export class Network {
   }
 
   run(namespace: string, command: string): string {
-    return execFileSync('ip', ['netns', 'exec', namespace, ...command.split(' ')], { encoding: 'utf8', stdio: 'pipe' });
+    return execFileSync('ip', ['netns', 'exec', namespace, ...command.split(' ')], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
   }
 
   /** What the command prints, whether it fails or not. */
@@ -73,7 +98,11 @@ export class Network {
   }
 
   /** Starts a script of this folder; resolves with its first line. */
-  async start(namespace: string, script: string, ...rest: string[]): Promise<{ child: ChildProcess; line: string }> {
+  async start(
+    namespace: string,
+    script: string,
+    ...rest: string[]
+  ): Promise<{ child: ChildProcess; line: string }> {
     const child = spawn('ip', ['netns', 'exec', namespace, process.execPath, scriptPath(script), ...rest], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -113,7 +142,9 @@ export class Network {
     ];
     const interfaces = this.run(namespace, 'ip -br link').match(/^\w+/gm) ?? [];
     const filters = interfaces.map((name) => `tc filter show dev ${name} ingress`);
-    return [...commands, ...filters].map((command) => `${command}\n${this.output(namespace, command)}`).join('\n');
+    return [...commands, ...filters]
+      .map((command) => `${command}\n${this.output(namespace, command)}`)
+      .join('\n');
   }
 
   async dispose(): Promise<void> {

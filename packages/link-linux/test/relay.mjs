@@ -17,7 +17,9 @@ let refused = 0;
 
 function isOutbound(bytes, at, family) {
   const source = at + ip.sourceOffset(family);
-  return inside.some((prefix) => prefix.address.length === ip.addressBytes(family) && prefixContains(prefix, bytes, source));
+  return inside.some(
+    (prefix) => prefix.address.length === ip.addressBytes(family) && prefixContains(prefix, bytes, source),
+  );
 }
 
 /** Puts addresses in place of others and leaves both checksums to be computed. */

@@ -9,7 +9,9 @@ import type { Path } from './configuration.ts';
 export const commonSchema = {
   app: z.string(),
   /** Names this node in reports and in the record of what was set up. */
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'must be lower-case letters, digits and hyphens, at most 31 of them'),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'must be lower-case letters, digits and hyphens, at most 31 of them'),
   /** The key file, relative to the configuration file; it is removed when the keys are taken. */
   keys: z.string().min(1),
   interception: z.enum(['auto', 'tc', 'rules']).default('auto'),

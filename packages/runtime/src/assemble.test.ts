@@ -1,5 +1,6 @@
 import {
   ClockToken,
+  limits,
   PacketDeviceToken,
   PacketPool,
   PacketPoolToken,
@@ -7,8 +8,6 @@ import {
   seededRandom,
   systemClock,
   VirtualClock,
-  type Batch,
-  type Clock,
   type PacketDevice,
 } from '@ngisec/core';
 import { CryptoProviderToken, suites, type ChannelParameters } from '@ngisec/ipsec';
@@ -21,8 +20,17 @@ import { assemble, type Node } from './assemble.ts';
 import { load, type Loaded } from './load.ts';
 import { reportOf, writeReport } from './report.ts';
 
-const datagram = buildUdp({ src: '192.0.2.1', dst: '198.51.100.7', sport: 4000, dport: 53, payload: new Uint8Array(9) });
+const datagram = buildUdp({
+  src: '192.0.2.1',
+  dst: '198.51.100.7',
+  sport: 4000,
+  dport: 53,
+  payload: new Uint8Array(9),
+});
 const silent: PacketDevice = { name: 'silent', receive: () => 0, transmit: () => 0 };
+
+const onlyDevice = (device: PacketDevice): ContainerModule =>
+  new ContainerModule(({ bind }) => void bind(PacketDeviceToken).toConstantValue(device));
 
 let bench: Workbench;
 let loaded: Loaded;
@@ -36,12 +44,21 @@ const start = (surroundings: ContainerModule, channels = loaded.keyFile.channels
   assemble(loaded.application, loaded.configuration, channels, surroundings);
 
 /** A node in virtual time with its own pool, and the ports of the two sides of its device. */
-function simulated(seed: number): { node: Node; clock: VirtualClock; pool: PacketPool; inside: PacketPort; outside: PacketPort } {
+function simulated(seed: number): {
+  node: Node;
+  clock: VirtualClock;
+  pool: PacketPool;
+  inside: PacketPort;
+  outside: PacketPort;
+} {
   const clock = new VirtualClock();
   const pool = new PacketPool({ packets: 8 });
   const [inside, deviceInside] = directPorts();
   const [outside, deviceOutside] = directPorts();
-  const device = new SimulatedDevice({ clock }, { role: 'host', inside: deviceInside, outside: deviceOutside });
+  const device = new SimulatedDevice(
+    { clock },
+    { role: 'host', inside: deviceInside, outside: deviceOutside },
+  );
   const node = start(
     new ContainerModule(({ bind, rebind }) => {
       bind(PacketDeviceToken).toConstantValue(device);
@@ -71,20 +88,26 @@ describe('assemble', () => {
     expect(pool.available).toBe(8);
   });
 
-  test('#137 without surroundings of their own, stages get the clock and the pool of the machine', () => {
-    let asked = 0;
-    const clock: Clock = { nowMs: () => ((asked += 1), systemClock.nowMs()) };
-    const device = new ContainerModule(({ bind }) => void bind(PacketDeviceToken).toConstantValue(silent));
-    const counting = new ContainerModule(({ bind, rebind }) => {
-      bind(PacketDeviceToken).toConstantValue(silent);
-      rebind(ClockToken).toConstantValue(clock);
-    });
-    const node = start(device);
+  test('#137 what the surroundings leave alone is the machine’s', () => {
+    const pools: PacketPool[] = [];
+    const device: PacketDevice = {
+      name: 'one packet',
+      receive: (batch) => {
+        if (pools.push(batch.pool) === 1) batch.push(batch.pool.allocateCopy(datagram));
+        return batch.length;
+      },
+      transmit: ({ pool, packets, length }) => {
+        for (let index = 0; index < length; index += 1) pool.release(packets[index]!);
+        return 0;
+      },
+    };
+    const node = start(onlyDevice(device));
+    const beforeMs = systemClock.nowMs();
     node.graph.poll();
-    expect(asked).toBe(0);
-    expect(node.graph.pool.capacity).toBe(new PacketPool().capacity);
-    start(counting).graph.poll();
-    expect(asked).toBe(1);
+    const { clockMs } = node.graph.report()['relay']!.counters;
+    expect(clockMs).toBeGreaterThanOrEqual(beforeMs);
+    expect(clockMs).toBeLessThanOrEqual(systemClock.nowMs());
+    expect(pools[0]!.capacity).toBe(limits.poolPackets);
   });
 
   test('#137 the crypto provider is rebound like everything else', () => {
@@ -93,7 +116,7 @@ describe('assemble', () => {
       new ContainerModule(({ bind, rebind }) => {
         bind(PacketDeviceToken).toConstantValue(silent);
         rebind(CryptoProviderToken).toConstantValue({
-          name: 'counted',
+          name: 'noble',
           aead: (suite) => {
             made.push(suite);
             return {
@@ -108,7 +131,7 @@ describe('assemble', () => {
         });
       }),
     );
-    expect([node.sad.providerName, made]).toEqual(['counted', ['aes-128-gcm', 'aes-128-gcm']]);
+    expect([node.sad.providerName, made]).toEqual(['noble', ['aes-128-gcm', 'aes-128-gcm']]);
   });
 
   test('F32 two nodes in one process share nothing', () => {
@@ -137,8 +160,9 @@ describe('assemble', () => {
       ...channel!,
       inbound: { ...channel!.inbound, keyMaterial: new Uint8Array(keyBytes + saltBytes - 1) },
     };
-    const device = new ContainerModule(({ bind }) => void bind(PacketDeviceToken).toConstantValue(silent));
-    expect(() => start(device, [short])).toThrow(new RangeError('aes-128-gcm takes 20 octets of key and salt, not 19'));
+    expect(() => start(onlyDevice(silent), [short])).toThrow(
+      new RangeError('aes-128-gcm takes 20 octets of key and salt, not 19'),
+    );
   });
 });
 
@@ -187,13 +211,12 @@ describe('the report of a node', () => {
 
   test('counts a packet that a device lost, and names a stage that failed', () => {
     const pool = new PacketPool({ packets: 8 });
-    let rest = 2;
     const faulty: PacketDevice = {
       name: 'faulty',
-      receive: (batch: Batch) => {
-        // Says more than it brings.
-        if (rest === 2) batch.push(pool.allocateCopy(datagram));
-        return rest === 0 ? 0 : (rest -= 1) + 1;
+      receive: (batch) => {
+        batch.push(pool.allocateCopy(datagram));
+        // One more than it brought.
+        return 2;
       },
       transmit: () => {
         throw new Error('cable cut');

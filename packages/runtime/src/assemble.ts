@@ -1,11 +1,5 @@
 import 'reflect-metadata';
-import {
-  ClockToken,
-  coreModule,
-  Graph,
-  PacketPoolToken,
-  StageRegistryToken,
-} from '@ngisec/core';
+import { ClockToken, coreModule, Graph, PacketPoolToken, StageRegistryToken } from '@ngisec/core';
 import { ipsecModule, SadToken, type ChannelParameters, type Sad } from '@ngisec/ipsec';
 import { Container, type ContainerModule } from 'inversify';
 import type { Application, CommonConfiguration } from './application.ts';

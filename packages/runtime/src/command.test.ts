@@ -25,9 +25,17 @@ describe('ngisec', () => {
 
   test.each([
     ['an unknown command', ['chek'], "error: unknown command 'chek'\n(Did you mean check?)"],
-    ['an unknown option', ['check', '--jsn', 'x.yaml'], "error: unknown option '--jsn'\n(Did you mean --json?)"],
+    [
+      'an unknown option',
+      ['check', '--jsn', 'x.yaml'],
+      "error: unknown option '--jsn'\n(Did you mean --json?)",
+    ],
     ['a missing argument', ['run'], "error: missing required argument 'file'"],
-    ['an argument too many', ['run', 'a', 'b'], "error: too many arguments for 'run'. Expected 1 argument but got 2."],
+    [
+      'an argument too many',
+      ['run', 'a', 'b'],
+      "error: too many arguments for 'run'. Expected 1 argument but got 2.",
+    ],
   ])('%s: exit code 2', async (_, argv, said) => {
     expect(await bench.run(argv)).toEqual({ code: 2, out: '', err: said });
   });
@@ -92,7 +100,11 @@ describe('down', () => {
   const onLinux = process.platform === 'linux' || process.env['CI'] ? test : test.skip;
 
   onLinux('says that there is nothing to undo', async () => {
-    expect(await bench.run(['down', bench.node])).toEqual({ code: 0, out: 'alice: nothing to undo', err: '' });
+    expect(await bench.run(['down', bench.node])).toEqual({
+      code: 0,
+      out: 'alice: nothing to undo',
+      err: '',
+    });
   });
 
   onLinux('needs only the name: the keys are long gone', async () => {

@@ -33,9 +33,14 @@ export async function ngisec(
   find: FindApplication = importApplication,
 ): Promise<ExitCode> {
   const program = new Command('ngisec')
-    .description('Runs NGISec hosts and gateways: end-to-end encryption that leaves IP and transport headers readable.')
+    .description(
+      'Runs NGISec hosts and gateways: end-to-end encryption that leaves IP and transport headers readable.',
+    )
     .exitOverride()
-    .configureOutput({ writeOut: (text) => output.out(text.trimEnd()), writeErr: (text) => output.err(text.trimEnd()) });
+    .configureOutput({
+      writeOut: (text) => output.out(text.trimEnd()),
+      writeErr: (text) => output.err(text.trimEnd()),
+    });
   program
     .command('run')
     .description('run a node until it is interrupted; undoes what it changed on the machine')
@@ -50,7 +55,9 @@ export async function ngisec(
     .argument('<files...>', 'configuration files')
     .option('--json', 'print the problems, or the graphs, as JSON')
     .option('--graph', 'print how the stages are linked')
-    .action((files: string[], options: { json?: boolean; graph?: boolean }) => check(files, options, output, find));
+    .action((files: string[], options: { json?: boolean; graph?: boolean }) =>
+      check(files, options, output, find),
+    );
   program
     .command('down')
     .description('undo what a killed node left behind')
@@ -88,7 +95,8 @@ async function check(
       problems.push(...error.problems);
     }
   }
-  if (json === true) output.out(JSON.stringify({ ok: problems.length === 0, problems, graphs }, undefined, 2));
+  if (json === true)
+    output.out(JSON.stringify({ ok: problems.length === 0, problems, graphs }, undefined, 2));
   if (problems.length > 0) throw json === true ? new ReportedError() : new ConfigurationError(problems);
   if (json === true) return;
   for (const [file, spec] of Object.entries(graphs)) {

@@ -56,7 +56,12 @@ describe('a mistake in the configuration file is named in its place, with a way 
       "198.51.100.7, '2001:db8:ffff::1/35'",
       '6:24: remote[1]: "2001:db8:ffff::1/35" has bits set behind its length; write 2001:db8:e000::/35',
     ],
-    ['text for a list', "[192.0.2.1, '2001:db8::1']", '192.0.2.1', '5:12: addresses: must be a list; put it in [ ]'],
+    [
+      'text for a list',
+      "[192.0.2.1, '2001:db8::1']",
+      '192.0.2.1',
+      '5:12: addresses: must be a list; put it in [ ]',
+    ],
     ['a number for text', 'lan0', '7', '4:12: interface: must be text; put it in quotes'],
     ['a list for text', 'lan0', '[lan0]', '4:12: interface: must be text, not a list'],
     ['nothing for text', 'lan0', '', '4:12: interface: must be text, and nothing is there'],
@@ -75,7 +80,12 @@ describe('a mistake in the configuration file is named in its place, with a way 
       '5:20: limits.packets: must be a whole number',
     ],
     ['a number too small', LAN, `${LAN}\nlimits: { packets: 0 }`, '5:20: limits.packets: must be at least 1'],
-    ['text for true or false', LAN, `${LAN}\noffload: 'yes'`, '5:10: offload: must be true or false, not text'],
+    [
+      'text for true or false',
+      LAN,
+      `${LAN}\noffload: 'yes'`,
+      '5:10: offload: must be true or false, not text',
+    ],
     [
       'none of the choices',
       LAN,

@@ -20,7 +20,9 @@ export class ConfigurationError extends Error {
   readonly problems: readonly ConfigurationProblem[];
 
   constructor(problems: readonly ConfigurationProblem[]) {
-    super(problems.map(({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`).join('\n'));
+    super(
+      problems.map(({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`).join('\n'),
+    );
     this.problems = problems;
   }
 }
@@ -30,7 +32,8 @@ export type Path = readonly (string | number)[];
 /** An address in text, as its octets. */
 export const addressSchema = z.string().transform((text, context): Uint8Array => {
   const address = parseAddress(text);
-  if (address === undefined) context.addIssue(`"${text}" is no IPv4 or IPv6 address; write 192.0.2.1 or 2001:db8::1`);
+  if (address === undefined)
+    context.addIssue(`"${text}" is no IPv4 or IPv6 address; write 192.0.2.1 or 2001:db8::1`);
   return address ?? new Uint8Array(4);
 });
 
@@ -69,7 +72,10 @@ export class ConfigurationFile {
     try {
       text = readFileSync(path, 'utf8');
     } catch (error) {
-      const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message;
+      const reason =
+        (error as NodeJS.ErrnoException).code === 'ENOENT'
+          ? 'there is no such file'
+          : (error as Error).message;
       throw new ConfigurationError([{ file: path, line: 1, column: 1, message: reason }]);
     }
     this.#lines = new LineCounter();
@@ -77,7 +83,9 @@ export class ConfigurationFile {
     const [fault] = this.#document.errors;
     if (fault !== undefined) {
       const { line, col } = this.#lines.linePos(fault.pos[0]);
-      throw new ConfigurationError([{ file: path, line, column: col, message: `not valid YAML: ${fault.message}` }]);
+      throw new ConfigurationError([
+        { file: path, line, column: col, message: `not valid YAML: ${fault.message}` },
+      ]);
     }
     try {
       this.content = this.#document.toJS();
@@ -117,7 +125,11 @@ export function validate<S extends z.ZodType>(file: ConfigurationFile, schema: S
   throw new ConfigurationError(result.error.issues.flatMap((issue) => explain(file, schema, issue)));
 }
 
-function explain(file: ConfigurationFile, schema: z.ZodType, issue: z.core.$ZodIssue): ConfigurationProblem[] {
+function explain(
+  file: ConfigurationFile,
+  schema: z.ZodType,
+  issue: z.core.$ZodIssue,
+): ConfigurationProblem[] {
   const path = issue.path as Path;
   const name = path.length === 0 ? basename(file.path) : formatPath(path);
   if (issue.code === 'unrecognized_keys') {
@@ -128,7 +140,10 @@ function explain(file: ConfigurationFile, schema: z.ZodType, issue: z.core.$ZodI
     const given = valueAt(file.content, path);
     const choices = issue.values.map(String);
     if (given !== undefined) {
-      return [file.problem(path, `${name}: "${String(given)}" is not one of ${choices.join(', ')}${hint(given, choices)}`)];
+      const text = typeof given === 'string' ? given : JSON.stringify(given);
+      return [
+        file.problem(path, `${name}: "${text}" is not one of ${choices.join(', ')}${hint(text, choices)}`),
+      ];
     }
   }
   if (valueAt(file.content, path) === undefined) {
@@ -139,16 +154,21 @@ function explain(file: ConfigurationFile, schema: z.ZodType, issue: z.core.$ZodI
   return [file.problem(path, `${name}: ${issue.message}`)];
 }
 
-function hint(given: unknown, choices: readonly string[]): string {
-  const said = suggest(String(given), choices);
+function hint(given: string, choices: readonly string[]): string {
+  const said = suggest(given, choices);
   return said.includes('did you mean') ? said : '';
 }
 
 export const formatPath = (path: Path): string =>
-  path.map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`)).join('');
+  path
+    .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .join('');
 
 function valueAt(content: unknown, path: Path): unknown {
-  return path.reduce<unknown>((value, part) => (value as Record<string | number, unknown> | undefined)?.[part], content);
+  return path.reduce<unknown>(
+    (value, part) => (value as Record<string | number, unknown> | undefined)?.[part],
+    content,
+  );
 }
 
 interface JsonSchema {

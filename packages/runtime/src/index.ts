@@ -1,4 +1,10 @@
-export { commonSchema, defineApplication, type Application, type CommonConfiguration, type Complaint } from './application.ts';
+export {
+  commonSchema,
+  defineApplication,
+  type Application,
+  type CommonConfiguration,
+  type Complaint,
+} from './application.ts';
 export { assemble, type Node } from './assemble.ts';
 export { ngisec, type ExitCode, type Output } from './command.ts';
 export {

@@ -77,7 +77,9 @@ describe('a mistake in the key file is named in its place, with a way out', () =
       '7:17: unknown key "window" (known: spi, key, windowPackets)',
     ],
   ])('%s', async (_, passage, other, said) => {
-    expect(await complaintOf({ keys: exchange(KEYS, passage, other) })).toBe(`exit 2\nalice.keys.yaml:${said}`);
+    expect(await complaintOf({ keys: exchange(KEYS, passage, other) })).toBe(
+      `exit 2\nalice.keys.yaml:${said}`,
+    );
   });
 
   test.each([
@@ -97,7 +99,9 @@ describe('a mistake in the key file is named in its place, with a way out', () =
     ],
   ])('%s', async (_, passage, other, said) => {
     expect(await complaintOf({ keys: KEYS + SECOND })).toBe('exit 0\nalice.yaml: ok');
-    expect(await complaintOf({ keys: KEYS + exchange(SECOND, passage, other) })).toBe(`exit 2\nalice.keys.yaml:${said}`);
+    expect(await complaintOf({ keys: KEYS + exchange(SECOND, passage, other) })).toBe(
+      `exit 2\nalice.keys.yaml:${said}`,
+    );
   });
 });
 

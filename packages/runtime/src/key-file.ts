@@ -30,7 +30,9 @@ const windowSchema = z
   );
 const saSchema = z.strictObject({
   spi: spiSchema,
-  key: z.string().regex(/^([0-9a-f]{2})+$/i, 'a key is an even number of hexadecimal digits, salt at the end'),
+  key: z
+    .string()
+    .regex(/^([0-9a-f]{2})+$/i, 'a key is an even number of hexadecimal digits, salt at the end'),
   windowPackets: windowSchema.optional(),
 });
 
@@ -68,7 +70,9 @@ export class KeyFile {
     const file = new ConfigurationFile(path);
     this.#file = file;
     if (process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0) {
-      throw new ConfigurationError([file.problem([], 'only its owner may have access to a key file; run: chmod 600 ' + path)]);
+      throw new ConfigurationError([
+        file.problem([], 'only its owner may have access to a key file; run: chmod 600 ' + path),
+      ]);
     }
     const { channels } = validate(file, keyFileSchema);
     const problems = channels.flatMap((channel, index) => check(file, channels, channel, index));
@@ -83,7 +87,9 @@ export class KeyFile {
       unlinkSync(this.path);
     } catch (error) {
       const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      const reason = isGone ? 'another start took these keys; make new ones' : `it must be removed first: ${(error as Error).message}`;
+      const reason = isGone
+        ? 'another start took these keys; make new ones'
+        : `it must be removed first: ${(error as Error).message}`;
       throw new ConfigurationError([this.problem([], reason)]);
     }
   }
@@ -115,7 +121,12 @@ function check(
     problems.push(file.problem(['channels', index, 'name'], `two channels are named "${channel.name}"`));
   }
   if (earlier.some(({ inbound }) => inbound.spi === channel.inbound.spi)) {
-    problems.push(file.problem(['channels', index, 'inbound', 'spi'], `inbound SPI ${channel.inbound.spi} is taken; each channel needs its own`));
+    problems.push(
+      file.problem(
+        ['channels', index, 'inbound', 'spi'],
+        `inbound SPI ${channel.inbound.spi} is taken; each channel needs its own`,
+      ),
+    );
   }
   return problems;
 }
@@ -136,7 +147,15 @@ function checkKeysDiffer(file: ConfigurationFile, channels: readonly ChannelEntr
   });
 }
 
-function toParameters({ name, role, scope, suite, peers, inbound, outbound }: ChannelEntry): ChannelParameters {
+function toParameters({
+  name,
+  role,
+  scope,
+  suite,
+  peers,
+  inbound,
+  outbound,
+}: ChannelEntry): ChannelParameters {
   return {
     name,
     role,

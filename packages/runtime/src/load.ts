@@ -51,7 +51,9 @@ export async function load(path: string, find: FindApplication = importApplicati
   const complaints = application.check(configuration, keyFile.channels);
   if (complaints.length > 0) {
     throw new ConfigurationError(
-      complaints.map(({ file: which, path: at, message }) => (which === 'keys' ? keyFile : file).problem(at, message)),
+      complaints.map(({ file: which, path: at, message }) =>
+        (which === 'keys' ? keyFile : file).problem(at, message),
+      ),
     );
   }
   return { application, configuration, keyFile };

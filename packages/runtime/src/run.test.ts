@@ -37,7 +37,9 @@ function machine(): object {
     routes: [ip('-4', 'route', 'show', 'table', 'all'), ip('-6', 'route', 'show', 'table', 'all')],
     filters: execFileSync('tc', ['qdisc', 'show'], { encoding: 'utf8' }),
     sysctls: sysctls.map((name) => readFileSync(`/proc/sys/net/${name}`, 'utf8')),
-    records: existsSync('/run/ngisec') ? readdirSync('/run/ngisec').filter((file) => file.startsWith('runtime-test')) : [],
+    records: existsSync('/run/ngisec')
+      ? readdirSync('/run/ngisec').filter((file) => file.startsWith('runtime-test'))
+      : [],
   };
 }
 
@@ -91,25 +93,36 @@ describe('run', () => {
     }
     const { code, out, err } = result;
     expect([code, out]).toEqual([1, '']);
-    expect(err).toMatch(/^cannot (open|create) .*: (EACCES|EPERM).*\n {2}Run as root, or give the process CAP_NET_ADMIN\.$/);
+    expect(err).toMatch(
+      /^cannot (open|create) .*: (EACCES|EPERM).*\n {2}Run as root, or give the process CAP_NET_ADMIN\.$/,
+    );
     expect(existsSync(bench.keys)).toBe(true);
     expect(machine()).toEqual(before);
   });
 
-  asRoot('#98 takes the keys, runs until interrupted, writes its report and leaves the machine as it was', async () => {
-    const report = `${bench.directory}/report.json`;
-    const running = bench.run(['run', bench.node, '--report', report]);
-    await until(() => process.listenerCount('SIGINT') > 0 && ip('-4', 'rule').includes('20101'));
-    expect(existsSync(bench.keys)).toBe(false);
-    process.emit('SIGUSR2', 'SIGUSR2');
-    expect(JSON.parse(readFileSync(report, 'utf8'))).toMatchObject({ app: 'relay', channels: ['bob'], unaccounted: 0 });
-    process.emit('SIGINT', 'SIGINT');
-    const { code, out, err } = await running;
-    expect([code, out]).toEqual([0, '']);
-    expect(err).toMatch(/^runtime-test-\d+ runs as relay on ngisec\d+: interception by (tc|rules), crypto by \S+$/);
-    expect(process.listenerCount('SIGINT')).toBe(0);
-    expect(machine()).toEqual(before);
-  });
+  asRoot(
+    '#98 takes the keys, runs until interrupted, writes its report and leaves the machine as it was',
+    async () => {
+      const report = `${bench.directory}/report.json`;
+      const running = bench.run(['run', bench.node, '--report', report]);
+      await until(() => process.listenerCount('SIGINT') > 0 && ip('-4', 'rule').includes('20101'));
+      expect(existsSync(bench.keys)).toBe(false);
+      process.emit('SIGUSR2', 'SIGUSR2');
+      expect(JSON.parse(readFileSync(report, 'utf8'))).toMatchObject({
+        app: 'relay',
+        channels: ['bob'],
+        unaccounted: 0,
+      });
+      process.emit('SIGINT', 'SIGINT');
+      const { code, out, err } = await running;
+      expect([code, out]).toEqual([0, '']);
+      expect(err).toMatch(
+        /^runtime-test-\d+ runs as relay on ngisec\d+: interception by (tc|rules), crypto by \S+$/,
+      );
+      expect(process.listenerCount('SIGINT')).toBe(0);
+      expect(machine()).toEqual(before);
+    },
+  );
 });
 
 async function until(isTrue: () => boolean): Promise<void> {

@@ -1,5 +1,5 @@
 import { PacketDeviceToken, PacketPool, PacketPoolToken } from '@ngisec/core';
-import { intercept, TunDevice, undoStale, type Interception } from '@ngisec/link-linux';
+import { forbidCoreDumps, intercept, TunDevice, type Interception } from '@ngisec/link-linux';
 import { ContainerModule } from 'inversify';
 import { setImmediate } from 'node:timers/promises';
 import { assemble, type Node } from './assemble.ts';
@@ -24,8 +24,11 @@ export interface RunOptions {
  * Runs a node until SIGINT or SIGTERM: opens its TUN device, diverts the traffic, moves packets, and leaves the machine as
  * it found it. Throws `LinkError` where rights or kernel features are missing.
  */
-export async function run({ application, configuration, keyFile }: Loaded, options: RunOptions = {}): Promise<void> {
-  undoStale(configuration.name);
+export async function run(
+  { application, configuration, keyFile }: Loaded,
+  options: RunOptions = {},
+): Promise<void> {
+  forbidCoreDumps();
   const pool = new PacketPool({ packets: POOL_PACKETS });
   const plan = application.interception(configuration);
   const tun = TunDevice.open({ offload: configuration.offload, inboundIsLocal: plan.kind === 'host' }, pool);
@@ -38,6 +41,7 @@ export async function run({ application, configuration, keyFile }: Loaded, optio
     });
     node = assemble(application, configuration, keyFile.channels, surroundings);
     interception = intercept(plan, tun, { method: configuration.interception });
+    tun.ttlIncrementInbound = interception.method === 'rules';
     // From here on packets are sealed: nobody may start with these keys again (#98).
     keyFile.consume();
     options.ready?.(

@@ -50,7 +50,9 @@ const relaySchema = z.strictObject({
   interface: z.string().min(1),
   addresses: z.array(addressSchema).min(1),
   remote: z.array(prefixSchema).min(1),
-  limits: z.strictObject({ packets: z.int().min(1).default(64), isStrict: z.boolean().default(false) }).prefault({}),
+  limits: z
+    .strictObject({ packets: z.int().min(1).default(64), isStrict: z.boolean().default(false) })
+    .prefault({}),
 });
 
 export const relay = defineApplication<z.output<typeof relaySchema>>({

@@ -42,9 +42,15 @@ export class Workbench {
     chmodSync(this.keys, 0o600);
   }
 
-  async run(argv: readonly string[], find: FindApplication = findRelay): Promise<{ code: ExitCode; out: string; err: string }> {
+  async run(
+    argv: readonly string[],
+    find: FindApplication = findRelay,
+  ): Promise<{ code: ExitCode; out: string; err: string }> {
     const lines = { out: [] as string[], err: [] as string[] };
-    const output = { out: (text: string) => void lines.out.push(text), err: (text: string) => void lines.err.push(text) };
+    const output = {
+      out: (text: string) => void lines.out.push(text),
+      err: (text: string) => void lines.err.push(text),
+    };
     const code = await ngisec(argv, output, find);
     return { code, out: lines.out.join('\n'), err: lines.err.join('\n') };
   }
@@ -57,7 +63,10 @@ export class Workbench {
 const findRelay: FindApplication = async (name) => (name === 'relay' ? relay : undefined);
 
 /** What `ngisec check` says about a node, with the directory taken out of it. */
-export async function complaintOf(files: { readonly node?: string; readonly keys?: string }): Promise<string> {
+export async function complaintOf(files: {
+  readonly node?: string;
+  readonly keys?: string;
+}): Promise<string> {
   const bench = new Workbench(files);
   try {
     const { code, out, err } = await bench.run(['check', bench.node]);

@@ -5,6 +5,10 @@ import { espOpen } from './esp-open.ts';
 import { espSeal } from './esp-seal.ts';
 
 export const cryptoModule = new ContainerModule(({ bind }) => {
-  bind(StageFactoryToken).toResolvedValue((sad) => espSeal(sad), [SadToken]).inSingletonScope();
-  bind(StageFactoryToken).toResolvedValue((sad) => espOpen(sad), [SadToken]).inSingletonScope();
+  bind(StageFactoryToken)
+    .toResolvedValue((sad) => espSeal(sad), [SadToken])
+    .inSingletonScope();
+  bind(StageFactoryToken)
+    .toResolvedValue((sad) => espOpen(sad), [SadToken])
+    .inSingletonScope();
 });

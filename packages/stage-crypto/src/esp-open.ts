@@ -1,11 +1,26 @@
-import { describeStage, stageFactory, type Batch, type Stage, type StageContext, type StageFactory } from '@ngisec/core';
+import {
+  describeStage,
+  stageFactory,
+  type Batch,
+  type Stage,
+  type StageContext,
+  type StageFactory,
+} from '@ngisec/core';
 import { compact, type Sad } from '@ngisec/ipsec';
 import { esp, ip } from '@ngisec/wire';
 
 export const espOpenDescriptor = describeStage({
   kind: 'esp-open',
   summary: 'Verifies the shim against the restored headers, refuses replays, decrypts.',
-  specifications: ['RFC 4303 section 3.4', 'RFC 4301 section 5.2', 'draft section 9', '#90', '#91', '#97', '#105'],
+  specifications: [
+    'RFC 4303 section 3.4',
+    'RFC 4301 section 5.2',
+    'draft section 9',
+    '#90',
+    '#91',
+    '#97',
+    '#105',
+  ],
   inputs: {
     in: { accepts: ['sealed'], description: 'Packets whose headers are as their sender emitted them.' },
   },
@@ -50,7 +65,14 @@ class EspOpen implements Stage<typeof espOpenDescriptor> {
     if (!compact.mayBeShim(pool, packet)) return drops.unprotected.drop(packet);
     if (
       pool.checksumPending[packet] === 0 &&
-      !ip.hasValidTransportChecksum(bytes, start, pool.transport[packet]!, pool.end[packet]!, family, pool.protocol[packet]!)
+      !ip.hasValidTransportChecksum(
+        bytes,
+        start,
+        pool.transport[packet]!,
+        pool.end[packet]!,
+        family,
+        pool.protocol[packet]!,
+      )
     ) {
       return drops.badChecksum.drop(packet);
     }

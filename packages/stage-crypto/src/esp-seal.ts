@@ -1,4 +1,11 @@
-import { describeStage, stageFactory, type Batch, type Stage, type StageContext, type StageFactory } from '@ngisec/core';
+import {
+  describeStage,
+  stageFactory,
+  type Batch,
+  type Stage,
+  type StageContext,
+  type StageFactory,
+} from '@ngisec/core';
 import { compact, type Sad } from '@ngisec/ipsec';
 
 export const espSealDescriptor = describeStage({
@@ -6,7 +13,10 @@ export const espSealDescriptor = describeStage({
   summary: 'Encrypts what stands behind the transport header and authenticates it with the headers.',
   specifications: ['RFC 4303 section 3.3', 'RFC 8750', 'draft section 6', '#22', '#23', '#43'],
   inputs: {
-    in: { accepts: ['control', 'data', 'natted'], description: 'Clear packets that name their secure channel.' },
+    in: {
+      accepts: ['control', 'data', 'natted'],
+      description: 'Clear packets that name their secure channel.',
+    },
   },
   outputs: { out: { emits: 'sealed', description: 'The same packets with their shim, in order.' } },
   options: {},

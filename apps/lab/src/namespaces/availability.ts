@@ -12,9 +12,13 @@ const AS_ROOT =
 /** Whether this machine and this user can make the laboratory's namespaces; tried, not guessed. */
 export function available(): Availability {
   if (process.platform !== 'linux') {
-    return no(`network namespaces are Linux's, this is ${process.platform}`, 'run on Linux, or in a Linux container');
+    return no(
+      `network namespaces are Linux's, this is ${process.platform}`,
+      'run on Linux, or in a Linux container',
+    );
   }
-  if (find('ip') === undefined) return no('the command "ip" is missing', 'install iproute2 (`apt-get install iproute2`)');
+  if (find('ip') === undefined)
+    return no('the command "ip" is missing', 'install iproute2 (`apt-get install iproute2`)');
   try {
     libc();
   } catch (error) {
@@ -31,7 +35,8 @@ function tunProblem(): Availability | undefined {
     return undefined;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return no('there is no /dev/net/tun', 'load the module: `modprobe tun`; or ' + AS_ROOT);
+    if (code === 'ENOENT')
+      return no('there is no /dev/net/tun', 'load the module: `modprobe tun`; or ' + AS_ROOT);
     return no(`/dev/net/tun cannot be opened (${code})`, AS_ROOT);
   }
 }

@@ -83,10 +83,16 @@ class Laboratory {
     const bringUpSeconds = ((performance.now() - this.#startedMs) / 1000).toFixed(1);
     const wire = new WireObserver(this.#files.channels);
     const capture = new Capture(this.#network, wire, this.#options.pcapDirectory);
-    const { curlTransfers, figures, ...traffic } = await makeTraffic(this.#network, this.#options, () => capture.settle());
+    const { curlTransfers, figures, ...traffic } = await makeTraffic(this.#network, this.#options, () =>
+      capture.settle(),
+    );
     const reports = await this.#reports();
     const lost = await capture.close();
-    const checks: Check[] = [captureCheck(lost, capture.packets), ...curlCheck(curlTransfers), keyFileCheck(this.#nodes)];
+    const checks: Check[] = [
+      captureCheck(lost, capture.packets),
+      ...curlCheck(curlTransfers),
+      keyFileCheck(this.#nodes),
+    ];
     if (this.#options.mode === 'vpn') {
       progress('looking for data keys in the memory of the gateways');
       checks.push(memoryCheck(this.#nodes, this.#files));
@@ -101,7 +107,11 @@ class Laboratory {
       wire,
       reports,
       extraChecks: checks,
-      figures: { ...figures, 'bring-up, s': bringUpSeconds, 'packets captured on three legs': capture.packets },
+      figures: {
+        ...figures,
+        'bring-up, s': bringUpSeconds,
+        'packets captured on three legs': capture.packets,
+      },
     };
   }
 

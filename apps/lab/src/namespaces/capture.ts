@@ -92,7 +92,10 @@ class CaptureFile {
   constructor(directory: string, leg: Leg) {
     mkdirSync(directory, { recursive: true });
     this.#descriptor = openSync(join(directory, `${leg}.pcapng`), 'w');
-    this.#blocks = [pcapng.sectionHeader('NGISec lab'), pcapng.interfaceDescription({ name: leg, linkType: linkTypes.raw })];
+    this.#blocks = [
+      pcapng.sectionHeader('NGISec lab'),
+      pcapng.interfaceDescription({ name: leg, linkType: linkTypes.raw }),
+    ];
   }
 
   add(octets: Uint8Array, timeNs: bigint): void {

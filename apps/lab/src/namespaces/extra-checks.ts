@@ -63,7 +63,11 @@ export function memoryCheck(nodes: Nodes, { channels }: NodeFiles): Check {
  * Kills a host so that it can undo nothing: what it protected must be refused, not sent in the clear, until
  * `ngisec down` has taken back what it set up.
  */
-export async function killCheck(network: Network, node: NodeProcess, { channels }: NodeFiles): Promise<Check> {
+export async function killCheck(
+  network: Network,
+  node: NodeProcess,
+  { channels }: NodeFiles,
+): Promise<Check> {
   node.program.signal('SIGKILL');
   await node.program.exited;
   const observer = new WireObserver(channels);
@@ -104,5 +108,10 @@ export async function tearDownCheck(
     problems.length === 0
       ? `exit code 0; ${lines} rules, routes, filters and sysctls are as before`
       : problems.slice(0, 4).join('; ');
-  return { name: 'a stopped node leaves the machine as it found it', rows: ['F32'], passed: problems.length === 0, detail };
+  return {
+    name: 'a stopped node leaves the machine as it found it',
+    rows: ['F32'],
+    passed: problems.length === 0,
+    detail,
+  };
 }

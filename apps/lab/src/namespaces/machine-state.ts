@@ -8,7 +8,9 @@ export function machineState(network: Network, place: Place): string[] {
   const families = ['-4', '-6'];
   return [
     ...families.flatMap((family) => shown(family, 'rule show').map((line) => `rule ${family} ${line}`)),
-    ...families.flatMap((family) => shown(family, 'route show table all').map((line) => `route ${family} ${line}`)),
+    ...families.flatMap((family) =>
+      shown(family, 'route show table all').map((line) => `route ${family} ${line}`),
+    ),
     ...interfaces(network, place).flatMap((name) => [`interface ${name}`, ...filters(network, place, name)]),
     ...network.enter(place, sysctls),
   ].sort();
@@ -37,12 +39,21 @@ function filters(network: Network, place: Place, name: string): string[] {
   return [...disciplines, ...(hasIngress ? shown('filter') : [])].map((line) => `tc ${name} ${line}`);
 }
 
-const SYSCTLS = ['rp_filter', 'forwarding', 'accept_local', 'send_redirects', 'force_forwarding', 'accept_ra'];
+const SYSCTLS = [
+  'rp_filter',
+  'forwarding',
+  'accept_local',
+  'send_redirects',
+  'force_forwarding',
+  'accept_ra',
+];
 
 function sysctls(): string[] {
   const root = '/proc/sys/net';
   const files = ['ipv4', 'ipv6'].flatMap((family) =>
-    readdirSync(`${root}/${family}/conf`).flatMap((name) => SYSCTLS.map((key) => `${family}/conf/${name}/${key}`)),
+    readdirSync(`${root}/${family}/conf`).flatMap((name) =>
+      SYSCTLS.map((key) => `${family}/conf/${name}/${key}`),
+    ),
   );
   return [...files, 'ipv4/ip_early_demux', 'ipv4/ip_forward'].flatMap((file) => {
     try {

@@ -40,7 +40,10 @@ function readableRegions(pid: number): { from: number; to: number }[] {
     .split('\n')
     .filter((line) => /^\S+ r/.test(line) && !/\[v(var|syscall)/.test(line))
     .map((line) => {
-      const [from, to] = line.split(' ')[0]!.split('-').map((text) => Number.parseInt(text, 16));
+      const [from, to] = line
+        .split(' ')[0]!
+        .split('-')
+        .map((text) => Number.parseInt(text, 16));
       return { from: from!, to: to! };
     });
 }

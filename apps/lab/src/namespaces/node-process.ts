@@ -27,7 +27,15 @@ export class NodeProcess {
     this.keyFile = join(directory, `${name}.keys.yaml`);
     this.#reportFile = join(directory, `${name}.report.json`);
     const [node, main] = ngisecCommand();
-    const command = [node!, ...nodeOptions, main!, 'run', this.configurationFile, '--report', this.#reportFile];
+    const command = [
+      node!,
+      ...nodeOptions,
+      main!,
+      'run',
+      this.configurationFile,
+      '--report',
+      this.#reportFile,
+    ];
     this.program = network.start(name, command, 'ngisec');
   }
 

@@ -96,7 +96,9 @@ export class Program {
   async stop(signal: NodeJS.Signals = 'SIGTERM', patienceMs = 5000): Promise<Exit> {
     this.signal(signal);
     const patience = new AbortController();
-    const expired = sleep(patienceMs, 'expired' as const, { signal: patience.signal }).catch(() => 'expired' as const);
+    const expired = sleep(patienceMs, 'expired' as const, { signal: patience.signal }).catch(
+      () => 'expired' as const,
+    );
     if ((await Promise.race([this.exited, expired])) === 'expired') this.signal('SIGKILL');
     patience.abort();
     return this.exited;

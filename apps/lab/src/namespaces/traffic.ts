@@ -1,5 +1,12 @@
 import { fileURLToPath } from 'node:url';
-import { datagramSizes, MARKER, type BackendOptions, type Datagrams, type Pings, type Transfer } from '../check.ts';
+import {
+  datagramSizes,
+  MARKER,
+  type BackendOptions,
+  type Datagrams,
+  type Pings,
+  type Transfer,
+} from '../check.ts';
 import { ECHO_PORT, HTTP_PORT } from '../judge.ts';
 import { MTU_BYTES, sites } from '../topology.ts';
 import { find } from './command.ts';
@@ -22,7 +29,8 @@ const own = (name: string): string[] => [
   process.execPath,
   fileURLToPath(new URL(`./programs/${name}.js`, import.meta.url)),
 ];
-const addressOf = (site: keyof typeof sites, family: Family): string => sites[site].host[family === 4 ? 0 : 1];
+const addressOf = (site: keyof typeof sites, family: Family): string =>
+  sites[site].host[family === 4 ? 0 : 1];
 export const urlOf = (family: Family): string => {
   const address = addressOf('b', family);
   return `http://${family === 4 ? address : `[${address}]`}:${HTTP_PORT}/`;
@@ -123,10 +131,17 @@ async function curlOnce(network: Network, server: Program, family: Family): Prom
   const url = `${urlOf(family)}?octets=${CURL_OCTETS}&salt=${family}`;
   const program = network.start(
     'host-a',
-    ['sh', '-c', `curl --silent --globoff --max-time 20 --write-out '%{stderr}${format}\\n' '${url}' | sha256sum`],
+    [
+      'sh',
+      '-c',
+      `curl --silent --globoff --max-time 20 --write-out '%{stderr}${format}\\n' '${url}' | sha256sum`,
+    ],
     'curl',
   );
-  const [served, hash] = await Promise.all([server.json<Served>(), program.line((line) => /^[0-9a-f]{64} /.test(line))]);
+  const [served, hash] = await Promise.all([
+    server.json<Served>(),
+    program.line((line) => /^[0-9a-f]{64} /.test(line)),
+  ]);
   await program.exited;
   const { address, port, seconds } = JSON.parse(
     program.output.split('\n').find((line) => line.startsWith('{')) ?? '{}',
@@ -159,14 +174,20 @@ function pingOften(network: Network, family: Family, count: number): Pings & { r
   const words = ['-n', '-c', String(count), '-i', PING_INTERVAL_SECONDS, '-W', '3', '-p', pattern];
   // ping ends with 1 where no answer came: that is a result, not a failure.
   const command = ['sh', '-c', `ping ${words.join(' ')} ${addressOf('b', family)} || true`];
-  const times = [...network.run('host-a', command).matchAll(/ time=([\d.]+) ms/g)].map(([, time]) => Number(time));
+  const times = [...network.run('host-a', command).matchAll(/ time=([\d.]+) ms/g)].map(([, time]) =>
+    Number(time),
+  );
   times.sort((left, right) => left - right);
   return { family, sent: count, received: times.length, medianMs: times[times.length >>> 1] ?? NaN };
 }
 
 /** Tries to reach the far host; resolves to the error's code, or `connected`. */
 export async function connectOnce(network: Network, family: Family): Promise<string> {
-  const client = network.start('host-a', [...own('http-client'), 'download', urlOf(family), '1', '0'], 'a connection');
+  const client = network.start(
+    'host-a',
+    [...own('http-client'), 'download', urlOf(family), '1', '0'],
+    'a connection',
+  );
   const { error = 'connected' } = await client.json<{ error?: string }>();
   await client.exited;
   return error;

@@ -34,21 +34,32 @@ async function transfer(direction: string, url: string, octets: number, salt: nu
       yield block;
     }
   };
-  const send = isUpload ? pipeline(Readable.from(count(payloadBlocks(octets, salt))), outgoing) : outgoing.end();
+  const send = isUpload
+    ? pipeline(Readable.from(count(payloadBlocks(octets, salt))), outgoing)
+    : outgoing.end();
   const [[response]] = (await Promise.all([answered, send])) as unknown as [[IncomingMessage]];
   const { localAddress: address = '', localPort: port = 0 } = response.socket;
   let received = 0;
-  for await (const block of isUpload ? (response as AsyncIterable<Buffer>) : count(response as AsyncIterable<Buffer>)) {
+  for await (const block of isUpload
+    ? (response as AsyncIterable<Buffer>)
+    : count(response as AsyncIterable<Buffer>)) {
     received += block.length;
   }
   const seconds = (performance.now() - startedMs) / 1000;
-  return { client: { address, port }, octets: isUpload ? octets : received, sha256: hash.digest('hex'), seconds };
+  return {
+    client: { address, port },
+    octets: isUpload ? octets : received,
+    sha256: hash.digest('hex'),
+    seconds,
+  };
 }
 
 const [direction = '', url = '', octets, salt] = process.argv.slice(2);
 try {
   process.stdout.write(JSON.stringify(await transfer(direction, url, Number(octets), Number(salt))) + '\n');
 } catch (error) {
-  process.stdout.write(JSON.stringify({ error: (error as NodeJS.ErrnoException).code ?? String(error) }) + '\n');
+  process.stdout.write(
+    JSON.stringify({ error: (error as NodeJS.ErrnoException).code ?? String(error) }) + '\n',
+  );
   process.exitCode = 1;
 }

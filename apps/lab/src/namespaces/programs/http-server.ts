@@ -31,7 +31,10 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   let octets = Number(searchParams.get('octets'));
   if (request.method === 'GET') {
     response.setHeader('content-length', octets);
-    await pipeline(Readable.from(hashed(payloadBlocks(octets, Number(searchParams.get('salt'))), hash)), response);
+    await pipeline(
+      Readable.from(hashed(payloadBlocks(octets, Number(searchParams.get('salt'))), hash)),
+      response,
+    );
   } else {
     octets = 0;
     for await (const chunk of request as AsyncIterable<Buffer>) {
