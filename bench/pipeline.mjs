@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ContainerModule } from 'inversify';
 import { PacketDeviceToken, PacketPool, PacketPoolToken, seededRandom } from '@ngisec/core';
+import { makeNodeFiles, writeNodeFiles } from '@ngisec/lab';
 import { assemble, load } from '@ngisec/runtime';
 import { buildTcp } from '@ngisec/testkit';
 import { ip, parseAddress } from '@ngisec/wire';
-import { makeNodeFiles, writeNodeFiles } from '../apps/lab/dist/node-files.js';
 
 const BATCH = 256;
 const ROUNDS = 400;

@@ -5,7 +5,7 @@ import path from 'node:path';
 /** What any test may use besides what its package may. */
 const FOR_TESTS = ['testkit', 'fast-check', 'inversify', 'reflect-metadata', '@jest/globals'];
 
-/** The container is met at the edges only: no stage reaches for it. */
+/** The container is met at the edges only: no stage reaches for it. The runtime is the room that assembles. */
 const CONTAINER_FILES = /(?:^|[./])(?:module|tokens|main)\.ts$/;
 
 const SCOPE = '@ngisec/';
@@ -34,8 +34,9 @@ function fault(file, specifier, may) {
   const short = name.startsWith(SCOPE) ? name.slice(SCOPE.length) : name;
   const allowed = [...(may[room] ?? []), ...(test ? FOR_TESTS : [])];
   if (!allowed.includes(short)) return `${room} may import ${allowed.join(', ') || 'nothing'}`;
-  if (short === 'inversify' && floor === 'packages' && !test && !CONTAINER_FILES.test(file)) {
-    return 'inversify belongs in *.module.ts, tokens.ts, main.ts and the apps';
+  const assembles = floor === 'apps' || room === 'runtime';
+  if (short === 'inversify' && !assembles && !test && !CONTAINER_FILES.test(file)) {
+    return 'inversify belongs in *.module.ts, tokens.ts, main.ts, the runtime and the apps';
   }
   return undefined;
 }

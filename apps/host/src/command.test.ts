@@ -139,7 +139,8 @@ describe('a mistake in a host’s files is named in its place, with a way out', 
       '10.2.0.0/24',
       '10.3.0.0/24',
       '9:14: rule "far-site": mode vpn needs a channel of role data to 10.3.0.0/24; add one to the key file\n' +
-        'alice.yaml:9:14: rule "far-site": mode vpn needs a channel of role control to 10.3.0.0/24; add one to the key file',
+        'alice.yaml:9:14: rule "far-site": mode vpn needs a channel of role control to 10.3.0.0/24; ' +
+        'add one to the key file',
     ],
     [
       'unknown per-hop behaviour',

@@ -92,7 +92,8 @@ export function checkHost(
       const ofRole = channels.filter((channel) => channel.role === role);
       rule.remote.forEach(({ text, prefix }, at) => {
         if (ofRole.some((channel) => covers(channel, prefix))) return;
-        const message = `rule "${rule.name}": mode ${rule.mode} needs a channel of role ${role} to ${text}; add one to the key file`;
+        const needs = `mode ${rule.mode} needs a channel of role ${role} to ${text}`;
+        const message = `rule "${rule.name}": ${needs}; add one to the key file`;
         complaints.push({ path: ['policy', index, 'remote', at], message });
       });
     }

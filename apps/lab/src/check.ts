@@ -1,5 +1,5 @@
 import type { NodeReport } from '@ngisec/runtime';
-import type { NodeFiles } from './node-files.ts';
+import type { Machine, NodeFiles } from './node-files.ts';
 import type { NodeName } from './topology.ts';
 import type { WireObserver } from './wire-observer.ts';
 
@@ -75,6 +75,8 @@ export interface BackendOptions {
   readonly transferOctets: number;
   readonly datagramCount: number;
   readonly pingCount: number;
+  /** How real nodes meet the kernel. */
+  readonly machine?: Machine;
   /** Write one capture file a leg there. */
   readonly pcapDirectory?: string;
   /** Keep the laboratory until interrupted, and say how to use it. */

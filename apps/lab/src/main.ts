@@ -1,5 +1,5 @@
 import { suggest, systemRandom } from '@ngisec/core';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Backend, ScenarioResult } from './check.ts';
 import { memoryBackend } from './memory/backend.ts';
 import { available, namespacesBackend } from './namespaces/backend.ts';
@@ -11,7 +11,16 @@ interface Options {
   readonly json?: boolean;
   readonly pcap?: string;
   readonly stay?: boolean;
-  readonly seed?: string;
+  readonly seed?: number;
+  readonly interception?: 'auto' | 'tc' | 'rules';
+  readonly offload: boolean;
+}
+
+const SEEDS = 0x1_0000_0000;
+
+function readSeed(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) < SEEDS) return Number(text);
+  throw new InvalidArgumentError(`a seed is an integer from 0 to ${SEEDS - 1}.`);
 }
 
 const say = (line: string): void => void process.stderr.write(line + '\n');
@@ -31,7 +40,8 @@ async function run(scenario: Scenario, options: Options): Promise<ScenarioResult
   const seconds = (): string => ((performance.now() - startedMs) / 1000).toFixed(1).padStart(6);
   const result = await runScenario(scenario, backend, {
     ...amounts[backend.name],
-    seed: options.seed === undefined ? systemRandom.integer(0x1_0000_0000) : Number(options.seed),
+    seed: options.seed ?? systemRandom.integer(SEEDS),
+    machine: { interception: options.interception ?? 'auto', offload: options.offload },
     progress: (line) => say(`${seconds()} s  ${line}`),
     ...(options.pcap === undefined ? {} : { pcapDirectory: options.pcap }),
     ...(options.stay === undefined ? {} : { stay: options.stay }),
@@ -63,7 +73,7 @@ program
   .command('start')
   .description('the demonstration: vpn on the best back-end this machine allows')
   .action(async () => {
-    const { passed } = await run(scenarios[0]!, {});
+    const { passed } = await run(scenarios[0]!, { offload: true });
     if (!passed) process.exitCode = 1;
     else say('\nnext: npm run lab -- vpn --stay   keeps the network for your own experiments; README.md says more');
   });
@@ -75,7 +85,9 @@ program
   .option('--json', 'the result as JSON, alone on standard output')
   .option('--pcap <directory>', 'write a capture of each leg there')
   .option('--stay', 'keep the network until interrupted')
-  .option('--seed <number>', 'repeat a run in memory exactly', /^\d+$/)
+  .addOption(new Option('--interception <method>', 'how packets reach the nodes').choices(['auto', 'tc', 'rules']))
+  .option('--no-offload', 'without large segments between kernel and nodes')
+  .option('--seed <number>', 'repeat a run in memory exactly', readSeed)
   .action(async (name: string, options: Options) => {
     const { passed } = await run(find(name), options);
     if (!passed) process.exitCode = 1;

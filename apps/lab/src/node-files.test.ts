@@ -14,19 +14,31 @@ describe.each<[LabMode, string[]]>([
   ['vpn', ['gw-a', 'gw-b', 'host-a', 'host-b']],
   ['lan', ['host-a', 'host-b']],
 ])('mode %s', (mode, names) => {
-  test.each(Object.keys(suites) as SuiteName[])('%s: every node’s files load without complaint', async (suite) => {
-    const files = makeNodeFiles(mode, systemRandom, { suite });
-    writeNodeFiles(directory, files);
-    expect(Object.keys(files.nodes).sort()).toEqual(names);
-    for (const name of names) expect((await load(join(directory, `${name}.yaml`))).configuration.name).toBe(name);
-  });
+  test.each(Object.keys(suites) as SuiteName[])(
+    '%s: every node’s files load without complaint',
+    async (suite) => {
+      const files = makeNodeFiles(mode, systemRandom, { suite });
+      writeNodeFiles(directory, files);
+      expect(Object.keys(files.nodes).sort()).toEqual(names);
+      for (const name of names)
+        expect((await load(join(directory, `${name}.yaml`))).configuration.name).toBe(name);
+    },
+  );
 
   test('both ends of a channel have each other’s keys, and no two channels share an SPI or a key', async () => {
     const files = makeNodeFiles(mode, systemRandom);
     writeNodeFiles(directory, files);
-    const ends = await Promise.all(names.map(async (name) => [name, (await load(join(directory, `${name}.yaml`))).keyFile.channels] as const));
-    const inbound = ends.flatMap(([node, channels]) => channels.map((channel) => ({ node, ...channel.inbound })));
-    const outbound = ends.flatMap(([node, channels]) => channels.map((channel) => ({ node, ...channel.outbound })));
+    const ends = await Promise.all(
+      names.map(
+        async (name) => [name, (await load(join(directory, `${name}.yaml`))).keyFile.channels] as const,
+      ),
+    );
+    const inbound = ends.flatMap(([node, channels]) =>
+      channels.map((channel) => ({ node, ...channel.inbound })),
+    );
+    const outbound = ends.flatMap(([node, channels]) =>
+      channels.map((channel) => ({ node, ...channel.outbound })),
+    );
     expect(inbound).toHaveLength(2 * files.channels.length);
     for (const sending of outbound) {
       const matches = inbound.filter(({ spi }) => spi === sending.spi);
@@ -35,7 +47,9 @@ describe.each<[LabMode, string[]]>([
       ]);
       expect(matches[0]!.node).not.toBe(sending.node);
     }
-    expect(new Set(inbound.map(({ keyMaterial }) => Buffer.from(keyMaterial).toString('hex'))).size).toBe(inbound.length);
+    expect(new Set(inbound.map(({ keyMaterial }) => Buffer.from(keyMaterial).toString('hex'))).size).toBe(
+      inbound.length,
+    );
   });
 
   test('no gateway has a data key', () => {

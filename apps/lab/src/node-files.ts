@@ -90,8 +90,8 @@ const plans: Record<LabMode, readonly ChannelPlan[]> = {
   ],
 };
 
-function configurations(mode: LabMode, offload: boolean): NodeFiles['nodes'] {
-  const common = (app: string, name: NodeName): object => ({ app, name, keys: `${name}.keys.yaml`, offload });
+function configurations(mode: LabMode, machine: Machine): NodeFiles['nodes'] {
+  const common = (app: string, name: NodeName): object => ({ app, name, keys: `${name}.keys.yaml`, ...machine });
   const host = (name: NodeName, own: typeof a | typeof b, far: typeof a | typeof b): object => ({
     ...common('host', name),
     interface: 'lan0',
@@ -117,13 +117,19 @@ function configurations(mode: LabMode, offload: boolean): NodeFiles['nodes'] {
   };
 }
 
+/** How a node meets the kernel; absent keys take the configuration's defaults. */
+export interface Machine {
+  readonly interception?: 'auto' | 'tc' | 'rules';
+  readonly offload?: boolean;
+}
+
 /** Configuration and fresh keys for every node that runs NGISec in a mode. */
 export function makeNodeFiles(
   mode: LabMode,
   random: Random,
-  { suite = 'aes-128-gcm', offload = true }: { readonly suite?: SuiteName; readonly offload?: boolean } = {},
+  { suite = 'aes-128-gcm', ...machine }: Machine & { readonly suite?: SuiteName } = {},
 ): NodeFiles {
-  const nodes = configurations(mode, offload);
+  const nodes = configurations(mode, machine);
   const spis = new Set<number>();
   const freshSpi = (): number => {
     for (;;) {

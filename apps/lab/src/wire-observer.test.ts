@@ -30,7 +30,14 @@ beforeAll(async () => {
   lab = await MemoryLaboratory.open('vpn', 8);
   const seen: Seen[] = [];
   for (const leg of legs) lab.links[leg].tap((octets) => void seen.push({ leg, octets }));
-  const amounts = { mode: 'vpn', seed: 8, transferOctets: 20_000, datagramCount: 100, pingCount: 3, progress: () => undefined } as const;
+  const amounts = {
+    mode: 'vpn',
+    seed: 8,
+    transferOctets: 20_000,
+    datagramCount: 100,
+    pingCount: 3,
+    progress: () => undefined,
+  } as const;
   runTransfers(lab, amounts);
   // Both hosts send every datagram: one asks, one echoes.
   const datagramSizes = runDatagrams(lab, amounts).flatMap(({ sizes }) => [...sizes, ...sizes]);
@@ -50,23 +57,39 @@ const failed = (seen: readonly Seen[], what = expected): string[] =>
   observe(seen, what).flatMap(({ name, passed }) => (passed ? [] : [name]));
 
 const parsed = (octets: Uint8Array): IpPacket => parseIp(octets) as IpPacket;
-const dataSpis = (): Set<number> => new Set(lab.files.channels.flatMap(({ role, spis }) => (role === 'data' ? spis : [])));
+const dataSpis = (): Set<number> =>
+  new Set(lab.files.channels.flatMap(({ role, spis }) => (role === 'data' ? spis : [])));
 /** SPI and sequence number: what makes a packet the same on every leg. */
-const identityOf = (octets: Uint8Array): string => Buffer.from(octets.subarray(parsed(octets).payload, parsed(octets).payload + 8)).toString('hex');
+const identityOf = (octets: Uint8Array): string =>
+  Buffer.from(octets.subarray(parsed(octets).payload, parsed(octets).payload + 8)).toString('hex');
 const isData = (octets: Uint8Array): boolean => dataSpis().has(esp.spi(octets, parsed(octets).payload));
 
 /** The first data packet of a protocol that is long enough, on LAN A; from the middle of its connection. */
 function dataPacket(protocol: number, family: 4 | 6 = 4): string {
   const found = good.filter(({ leg, octets }) => {
     const packet = parsed(octets);
-    return leg === 'lan-a' && packet.protocol === protocol && packet.family === family && octets.length > 500 && isData(octets);
+    return (
+      leg === 'lan-a' &&
+      packet.protocol === protocol &&
+      packet.family === family &&
+      octets.length > 500 &&
+      isData(octets)
+    );
   });
   return identityOf(found[Math.floor(found.length / 3)]!.octets);
 }
 
 /** The run with one packet changed wherever it is seen, or only on some legs. */
-const withChange = (identity: string, change: (octets: Uint8Array) => Uint8Array, on: readonly Leg[] = legs): Seen[] =>
-  good.map((seen) => (on.includes(seen.leg) && identityOf(seen.octets) === identity ? { leg: seen.leg, octets: change(seen.octets.slice()) } : seen));
+const withChange = (
+  identity: string,
+  change: (octets: Uint8Array) => Uint8Array,
+  on: readonly Leg[] = legs,
+): Seen[] =>
+  good.map((seen) =>
+    on.includes(seen.leg) && identityOf(seen.octets) === identity
+      ? { leg: seen.leg, octets: change(seen.octets.slice()) }
+      : seen,
+  );
 
 /** Lengths and checksums made right for the octets there are. */
 function repaired(octets: Uint8Array): Uint8Array {
@@ -80,7 +103,8 @@ function repaired(octets: Uint8Array): Uint8Array {
   return octets;
 }
 
-const longer = (octets: Uint8Array, by: number): Uint8Array => repaired(Uint8Array.of(...octets, ...new Uint8Array(by)));
+const longer = (octets: Uint8Array, by: number): Uint8Array =>
+  repaired(Uint8Array.of(...octets, ...new Uint8Array(by)));
 
 test('a good run passes every check', () => {
   const checks = observe(good);
@@ -98,12 +122,16 @@ describe('the check fails on', () => {
       octets.set(Buffer.from(MARKER, 'latin1'), octets.length - 100);
       return repaired(octets);
     };
-    for (const leg of legs) expect(failed(withChange(dataPacket(ip.TCP), leak, [leg]))).toEqual([names.plaintext]);
+    for (const leg of legs)
+      expect(failed(withChange(dataPacket(ip.TCP), leak, [leg]))).toEqual([names.plaintext]);
   });
 
   test('an unprotected packet', () => {
     const ends = { src: sites.a.host[0], dst: sites.b.host[0] };
-    for (const octets of [buildUdp({ ...ends, sport: 5, dport: 6, payload: new Uint8Array(40).fill(7) }), buildUdp({ ...ends, sport: 5, dport: 6 })]) {
+    for (const octets of [
+      buildUdp({ ...ends, sport: 5, dport: 6, payload: new Uint8Array(40).fill(7) }),
+      buildUdp({ ...ends, sport: 5, dport: 6 }),
+    ]) {
       expect(failed([...good, { leg: 'lan-b', octets }])).toEqual([names.unprotected]);
     }
   });
@@ -122,7 +150,8 @@ describe('the check fails on', () => {
     ['a TCP checksum', (octets) => ((octets[parsed(octets).transport + tcp.CHECKSUM]! ^= 1), octets)],
     ['a flipped bit of the ciphertext', (octets) => ((octets[octets.length - 1]! ^= 1), octets)],
   ])('%s that is wrong', (_, change) => {
-    for (const leg of legs) expect(failed(withChange(dataPacket(ip.TCP), change, [leg]))).toEqual([names.checksum]);
+    for (const leg of legs)
+      expect(failed(withChange(dataPacket(ip.TCP), change, [leg]))).toEqual([names.checksum]);
   });
 
   test('a UDP length that is wrong, its checksum computed with it', () => {
@@ -150,7 +179,9 @@ describe('the check fails on', () => {
     ['cut off in the TCP header', 39],
     ['empty', 0],
   ])('a packet that is %s', (_, length) => {
-    const octets = good.find((seen) => parsed(seen.octets).protocol === ip.TCP && seen.octets[0] === 0x45)!.octets.slice(0, length);
+    const octets = good
+      .find((seen) => parsed(seen.octets).protocol === ip.TCP && seen.octets[0] === 0x45)!
+      .octets.slice(0, length);
     expect(failed([...good, { leg: 'wan', octets }])).toEqual([names.protocol]);
   });
 
@@ -160,17 +191,23 @@ describe('the check fails on', () => {
 
   test('another length on one leg', () => {
     for (const leg of ['wan', 'lan-b'] as const) {
-      expect(failed(withChange(dataPacket(ip.TCP), (octets) => longer(octets, 4), [leg]))).toEqual([names.length]);
+      expect(failed(withChange(dataPacket(ip.TCP), (octets) => longer(octets, 4), [leg]))).toEqual([
+        names.length,
+      ]);
     }
   });
 
   test('data packets that are missing on a leg', () => {
-    expect(failed(good.filter(({ leg, octets }, index) => leg !== 'wan' || !isData(octets) || index % 10 !== 0))).toEqual([names.length]);
+    expect(
+      failed(good.filter(({ leg, octets }, index) => leg !== 'wan' || !isData(octets) || index % 10 !== 0)),
+    ).toEqual([names.length]);
   });
 
   test('TCP overheads of 30 octets and more, and of 25 and less', () => {
     for (const by of [4, 8, 16]) {
-      expect(failed(withChange(dataPacket(ip.TCP), (octets) => longer(octets, by)))).toEqual([names.segments]);
+      expect(failed(withChange(dataPacket(ip.TCP), (octets) => longer(octets, by)))).toEqual([
+        names.segments,
+      ]);
     }
     const shorter = (octets: Uint8Array): Uint8Array => repaired(octets.slice(0, octets.length - 4));
     expect(failed(withChange(dataPacket(ip.TCP, 6), shorter))).toEqual([names.segments]);
@@ -179,9 +216,15 @@ describe('the check fails on', () => {
   test('a UDP packet longer or shorter than its datagram asks for, one too many, one too few', () => {
     const identity = dataPacket(ip.UDP);
     expect(failed(withChange(identity, (octets) => longer(octets, 4)))).toEqual([names.datagrams]);
-    expect(failed(withChange(identity, (octets) => repaired(octets.slice(0, octets.length - 4))))).toEqual([names.datagrams]);
-    expect(failed(good, { ...expected, datagramSizes: expected.datagramSizes.slice(1) })).toEqual([names.datagrams]);
-    expect(failed(good, { ...expected, datagramSizes: [...expected.datagramSizes, 900] })).toEqual([names.datagrams]);
+    expect(failed(withChange(identity, (octets) => repaired(octets.slice(0, octets.length - 4))))).toEqual([
+      names.datagrams,
+    ]);
+    expect(failed(good, { ...expected, datagramSizes: expected.datagramSizes.slice(1) })).toEqual([
+      names.datagrams,
+    ]);
+    expect(failed(good, { ...expected, datagramSizes: [...expected.datagramSizes, 900] })).toEqual([
+      names.datagrams,
+    ]);
   });
 
   test('a control SPI on a leg it does not belong to', () => {
@@ -190,6 +233,8 @@ describe('the check fails on', () => {
   });
 
   test('control packets missing on a leg', () => {
-    expect(failed(good.filter(({ leg, octets }) => leg !== 'lan-b' || isData(octets)))).toEqual([names.control]);
+    expect(failed(good.filter(({ leg, octets }) => leg !== 'lan-b' || isData(octets)))).toEqual([
+      names.control,
+    ]);
   });
 });

@@ -46,8 +46,12 @@ export class FuzzDevice implements PacketDevice {
     for (let index = 0; index < length; index += 1) {
       const packet = packets[index]!;
       const start = pool.start[packet]!;
-      const said = pool.bytes[start]! >>> 4 === 4 ? ipv4.totalLength(pool.bytes, start) : ipv6.HEADER_BYTES + ipv6.payloadLength(pool.bytes, start);
-      if (said !== pool.end[packet]! - start || pool.bytes[start]! >>> 4 !== pool.family[packet]) this.malformed += 1;
+      const said =
+        pool.bytes[start]! >>> 4 === 4
+          ? ipv4.totalLength(pool.bytes, start)
+          : ipv6.HEADER_BYTES + ipv6.payloadLength(pool.bytes, start);
+      if (said !== pool.end[packet]! - start || pool.bytes[start]! >>> 4 !== pool.family[packet])
+        this.malformed += 1;
       pool.release(packet);
     }
     this.sent[heading] += length;
@@ -63,11 +67,19 @@ export class FuzzDevice implements PacketDevice {
     const packet = pool.allocateCopy(this.#scratch, 0, length);
     pool.release(packet);
     if (!preparePacket(pool, packet) || ip.checksumOffset(pool.protocol[packet]!) < 0) return length;
-    pool.nextHeader[packet] = this.#random.integer(4) === 0 ? NEXT_HEADERS[this.#random.integer(NEXT_HEADERS.length)]! : nextHeader;
+    pool.nextHeader[packet] =
+      this.#random.integer(4) === 0 ? NEXT_HEADERS[this.#random.integer(NEXT_HEADERS.length)]! : nextHeader;
     if (compact.seal(pool, packet, sa) !== compact.SEAL_OK) return length;
     const [start, transport, end] = [pool.start[packet]!, pool.transport[packet]!, pool.end[packet]!];
     if (end - start > this.#scratch.length) return length;
-    ip.completeTransportChecksum(pool.bytes, start, transport, end, pool.family[packet]!, pool.protocol[packet]!);
+    ip.completeTransportChecksum(
+      pool.bytes,
+      start,
+      transport,
+      end,
+      pool.family[packet]!,
+      pool.protocol[packet]!,
+    );
     this.#scratch.set(pool.bytes.subarray(start, end));
     return end - start;
   }

@@ -22,7 +22,14 @@ export function captureRun(lab: MemoryLaboratory): Uint8Array[] {
     lab.links[leg].tap((octets) => void packets.push(octets));
     return packets;
   });
-  const amounts = { mode: 'vpn', seed: 0, transferOctets: 20_000, datagramCount: 60, pingCount: 3, progress: () => undefined } as const;
+  const amounts = {
+    mode: 'vpn',
+    seed: 0,
+    transferOctets: 20_000,
+    datagramCount: 60,
+    pingCount: 3,
+    progress: () => undefined,
+  } as const;
   runTransfers(lab, amounts);
   runDatagrams(lab, amounts);
   runPings(lab, amounts);
@@ -42,7 +49,12 @@ export function openAll(captured: readonly Uint8Array[], sad: Sad, senders: read
     if (!preparePacket(pool, packet) || !compact.mayBeShim(pool, packet)) return [];
     const spi = esp.spi(pool.bytes, pool.payload[packet]!);
     const [receiving, sa] = [sad.findInbound(spi), outbound.find((candidate) => candidate.spi === spi)];
-    if (receiving === undefined || sa === undefined || compact.open(pool, packet, receiving) !== compact.OPEN_OK) return [];
+    if (
+      receiving === undefined ||
+      sa === undefined ||
+      compact.open(pool, packet, receiving) !== compact.OPEN_OK
+    )
+      return [];
     return [{ octets: pool.octets(packet), nextHeader: pool.nextHeader[packet]!, sa }];
   });
 }

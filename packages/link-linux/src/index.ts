@@ -1,5 +1,5 @@
 export { forbidCoreDumps } from './core-dump.ts';
-export { STATE_DIRECTORY, undoStale } from './journal.ts';
+export { ownerPid, STATE_DIRECTORY, undoStale } from './journal.ts';
 export { intercept, type InterceptOptions, type Interception } from './interception.ts';
 export { libc, type Libc } from './libc.ts';
 export { LinkError } from './link-error.ts';

@@ -95,6 +95,12 @@ export class Journal {
   }
 }
 
+/** The living process that intercepts under this name; undefined where there is none. */
+export function ownerPid(name: string, directory = STATE_DIRECTORY): number | undefined {
+  const owner = ownerOf(readLines(fileFor(name, directory)) ?? []);
+  return isAlive(owner) ? owner!.pid : undefined;
+}
+
 /** Takes back what a killed process left under this name; false where there is nothing, or its owner is alive. */
 export function undoStale(name: string, directory = STATE_DIRECTORY, system: System = linuxSystem): boolean {
   const file = fileFor(name, directory);

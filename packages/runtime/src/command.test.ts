@@ -73,7 +73,7 @@ describe('check', () => {
     expect(JSON.parse(out)).toEqual({ ok: true, problems: [], graphs: { [bench.node]: { stages, links } } });
   });
 
-  test('--json gives the problems of all files, each in its place, and the graphs of the others; exit code 2', async () => {
+  test('--json gives the problems of all files and the graphs of the right ones; exit code 2', async () => {
     const wrong = join(bench.directory, 'wrong.yaml');
     const worse = join(bench.directory, 'worse.yaml');
     writeFileSync(wrong, exchange(NODE, 'interface: lan0', 'interfaces: lan0'));

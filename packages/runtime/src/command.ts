@@ -1,5 +1,5 @@
 import { GraphError } from '@ngisec/core';
-import { LinkError, undoStale } from '@ngisec/link-linux';
+import { LinkError, ownerPid, undoStale } from '@ngisec/link-linux';
 import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
@@ -47,7 +47,7 @@ export async function ngisec(
     .argument('<file>', 'configuration file')
     .option('--report <file>', 'write the counters there as JSON, at the end and on SIGUSR2')
     .action(async (file: string, options: { report?: string }) => {
-      await run(await load(file, find), { ...options, ready: output.err });
+      await run(await load(file, find), { ...options, say: output.err });
     });
   program
     .command('check')
@@ -64,6 +64,10 @@ export async function ngisec(
     .argument('<file>', 'configuration file')
     .action((file: string) => {
       const { name } = validate(new ConfigurationFile(file), z.looseObject({ name: commonSchema.name }));
+      const pid = ownerPid(name);
+      if (pid !== undefined) {
+        throw new LinkError(`${name} is running as process ${pid}`, `Stop it with: kill ${pid}; it cleans up by itself.`);
+      }
       output.out(undoStale(name) ? `${name}: undone` : `${name}: nothing to undo`);
     });
   program

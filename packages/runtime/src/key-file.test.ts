@@ -55,7 +55,8 @@ describe('a mistake in the key file is named in its place, with a way out', () =
       'an unknown suite',
       'aes-128-gcm',
       'aes-128-gmc',
-      '4:12: channels[0].suite: "aes-128-gmc" is not one of aes-128-gcm, aes-256-gcm, chacha20-poly1305 (did you mean "aes-128-gcm"?)',
+      '4:12: channels[0].suite: "aes-128-gmc" is not one of aes-128-gcm, aes-256-gcm, chacha20-poly1305 ' +
+        '(did you mean "aes-128-gcm"?)',
     ],
     [
       'a window no SA can have',
@@ -115,7 +116,8 @@ describe('the key file itself', () => {
     const { code, err } = await bench.run(['check', bench.node]);
     expect([code, err]).toEqual([
       2,
-      `${bench.node}:3:7: keys: there is no file ${bench.keys}; a start takes the keys away, so that each start needs new ones`,
+      `${bench.node}:3:7: keys: there is no file ${bench.keys}; ` +
+        'a start takes the keys away, so that each start needs new ones',
     ]);
   });
 

@@ -1,6 +1,8 @@
 import { PacketDeviceToken, PacketPool, PacketPoolToken } from '@ngisec/core';
-import { forbidCoreDumps, intercept, TunDevice, type Interception } from '@ngisec/link-linux';
+import { forbidCoreDumps, intercept, LinkError, TunDevice } from '@ngisec/link-linux';
 import { ContainerModule } from 'inversify';
+import { accessSync, constants } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { assemble, type Node } from './assemble.ts';
 import type { Loaded } from './load.ts';
@@ -16,52 +18,62 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export interface RunOptions {
   /** Where the report goes, at the end and on SIGUSR2. */
   readonly report?: string;
-  /** Called once packets flow. */
-  readonly ready?: (line: string) => void;
+  /** Takes lines for people: that packets flow, and what went wrong without ending the run. */
+  readonly say?: (line: string) => void;
 }
 
 /**
- * Runs a node until SIGINT or SIGTERM: opens its TUN device, diverts the traffic, moves packets, and leaves the machine as
- * it found it. Throws `LinkError` where rights or kernel features are missing.
+ * Runs a node until it is told to stop: opens its TUN device, diverts the traffic, moves packets, and leaves the machine
+ * as it found it. Throws `LinkError` where rights or kernel features are missing.
  */
-export async function run(
-  { application, configuration, keyFile }: Loaded,
-  options: RunOptions = {},
-): Promise<void> {
+export async function run({ application, configuration, keyFile }: Loaded, options: RunOptions = {}): Promise<void> {
+  const { report, say } = options;
+  if (report !== undefined) refuseUnwritable(report);
   forbidCoreDumps();
   const pool = new PacketPool({ packets: POOL_PACKETS });
   const plan = application.interception(configuration);
   const tun = TunDevice.open({ offload: configuration.offload, inboundIsLocal: plan.kind === 'host' }, pool);
-  let node: Node | undefined;
-  let interception: Interception | undefined;
   try {
     const surroundings = new ContainerModule(({ bind, rebind }) => {
       rebind(PacketPoolToken).toConstantValue(pool);
       bind(PacketDeviceToken).toConstantValue(tun);
     });
-    node = assemble(application, configuration, keyFile.channels, surroundings);
-    interception = intercept(plan, tun, { method: configuration.interception });
+    const node = assemble(application, configuration, keyFile.channels, surroundings);
+    const interception = intercept(plan, tun, { method: configuration.interception });
     tun.ttlIncrementInbound = interception.method === 'rules';
-    // From here on packets are sealed: nobody may start with these keys again (#98).
-    keyFile.consume();
-    options.ready?.(
-      `${configuration.name} runs as ${application.name} on ${tun.name}: interception by ${interception.method}, ` +
-        `crypto by ${node.sad.providerName}`,
-    );
-    await movePackets(node, tun, () => save(options, configuration, node!));
-  } finally {
-    interception?.undo();
-    if (node !== undefined) {
-      save(options, configuration, node);
+    try {
+      // From here on packets are sealed: nobody may start with these keys again (#98).
+      keyFile.consume();
+      say?.(
+        `${configuration.name} runs as ${application.name} on ${tun.name}: interception by ${interception.method}, ` +
+          `crypto by ${node.sad.providerName}`,
+      );
+      const save = (): void => {
+        try {
+          if (report !== undefined) writeReport(report, reportOf(configuration, node));
+        } catch (error) {
+          say?.(`the report was not written: ${(error as Error).message}`);
+        }
+      };
+      await movePackets(node, tun, save);
+      save();
+    } finally {
+      interception.undo();
       node.graph.stop();
       node.sad.clear();
     }
+  } finally {
     tun.close();
   }
 }
 
-function save({ report }: RunOptions, configuration: Loaded['configuration'], node: Node): void {
-  if (report !== undefined) writeReport(report, reportOf(configuration, node));
+/** Better now than in the middle of a run, with the machine's routes changed. */
+function refuseUnwritable(report: string): void {
+  try {
+    accessSync(dirname(resolve(report)), constants.W_OK);
+  } catch {
+    throw new LinkError(`the report cannot be written to ${report}`, 'Name a file in a directory that exists and can be written.');
+  }
 }
 
 async function movePackets({ graph }: Node, tun: TunDevice, saveReport: () => void): Promise<void> {

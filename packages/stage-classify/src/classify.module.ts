@@ -11,13 +11,19 @@ import { inboundPolicy, outboundPolicy } from './policy.ts';
 export const classifyModule = new ContainerModule(({ bind }) => {
   bind(StageFactoryToken).toConstantValue(ipCheck);
   bind(StageFactoryToken).toConstantValue(direction);
-  bind(StageFactoryToken).toResolvedValue((sad) => controlClassifier(sad), [SadToken]).inSingletonScope();
+  bind(StageFactoryToken)
+    .toResolvedValue((sad) => controlClassifier(sad), [SadToken])
+    .inSingletonScope();
 });
 
 /** What only an end host uses: it needs a policy. */
 export const hostClassifyModule = new ContainerModule(({ bind }) => {
-  bind(StageFactoryToken).toResolvedValue((spd) => outboundPolicy(spd), [SpdToken]).inSingletonScope();
-  bind(StageFactoryToken).toResolvedValue((spd) => inboundPolicy(spd), [SpdToken]).inSingletonScope();
+  bind(StageFactoryToken)
+    .toResolvedValue((spd) => outboundPolicy(spd), [SpdToken])
+    .inSingletonScope();
+  bind(StageFactoryToken)
+    .toResolvedValue((spd) => inboundPolicy(spd), [SpdToken])
+    .inSingletonScope();
   bind(StageFactoryToken)
     .toResolvedValue((sad, spd, random) => flowTracker(sad, spd, random), [SadToken, SpdToken, RandomToken])
     .inSingletonScope();

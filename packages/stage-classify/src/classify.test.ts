@@ -17,7 +17,10 @@ function wayOf(bench: StageBench, octets: Uint8Array): string {
 }
 
 describe('direction', () => {
-  const bench = new StageBench(direction, { prepare, options: { inside: ['10.1.0.0/24', '192.0.2.7', 'fd01::/64'] } });
+  const bench = new StageBench(direction, {
+    prepare,
+    options: { inside: ['10.1.0.0/24', '192.0.2.7', 'fd01::/64'] },
+  });
 
   test.each<[string, string, string]>([
     ['10.1.0.0', '10.2.0.1', 'inside'],
@@ -35,14 +38,28 @@ describe('direction', () => {
   });
 
   test('a prefix that is none is a mistake of the configuration', () => {
-    expect(() => new StageBench(direction, { prepare, options: { inside: ['10.1.0.0/33'] } })).toThrow(RangeError);
+    expect(() => new StageBench(direction, { prepare, options: { inside: ['10.1.0.0/33'] } })).toThrow(
+      RangeError,
+    );
   });
 });
 
 describe('policy', () => {
   const spd = new Spd([
-    { name: 'no-telnet', mode: 'discard', remote: prefixes('10.2.0.0/16'), protocol: ip.TCP, remotePorts: { minimum: 23, maximum: 23 } },
-    { name: 'ssh', mode: 'bypass', remote: prefixes('10.2.0.0/16'), protocol: ip.TCP, localPorts: { minimum: 20, maximum: 22 } },
+    {
+      name: 'no-telnet',
+      mode: 'discard',
+      remote: prefixes('10.2.0.0/16'),
+      protocol: ip.TCP,
+      remotePorts: { minimum: 23, maximum: 23 },
+    },
+    {
+      name: 'ssh',
+      mode: 'bypass',
+      remote: prefixes('10.2.0.0/16'),
+      protocol: ip.TCP,
+      localPorts: { minimum: 20, maximum: 22 },
+    },
     { name: 'site', mode: 'vpn', remote: prefixes('10.2.0.0/16', 'fd02::/64') },
     { name: 'lan', mode: 'lan', remote: prefixes('10.1.0.0/24'), protocol: ip.ICMP },
     { name: 'lan6', mode: 'bypass', remote: prefixes('fd01::/64'), protocol: ip.ICMP },
@@ -64,28 +81,73 @@ describe('policy', () => {
     ['#122 what is neither, to the site', esp, 2, 'unsupported'],
     ['an ICMP error to the site', unreachable, 2, 'unsupported'],
   ])('%s, both ways: rule and output', (_, build, rule, way) => {
-    for (const [stage, ends] of [[outboundPolicy, out], [inboundPolicy, back]] as const) {
+    for (const [stage, ends] of [
+      [outboundPolicy, out],
+      [inboundPolicy, back],
+    ] as const) {
       const bench = new StageBench(stage(spd), { prepare });
       expect(wayOf(bench, build(ends))).toBe(way);
-      expect(bench.feed('in', build(ends)).map((emitted) => emitted.rule)).toEqual(way === 'protect' ? [rule] : []);
+      expect(bench.feed('in', build(ends)).map((emitted) => emitted.rule)).toEqual(
+        way === 'protect' ? [rule] : [],
+      );
     }
   });
 
   test.each<[string, Uint8Array, Uint8Array, string]>([
-    ['a discarded service', buildTcp({ ...out, sport: 5, dport: 23 }), buildTcp({ ...back, sport: 23, dport: 5 }), 'discarded'],
-    ['the same port over UDP', buildUdp({ ...out, sport: 5, dport: 23 }), buildUdp({ ...back, sport: 23, dport: 5 }), 'protect'],
-    ['a bypassed local service', buildTcp({ ...out, sport: 22, dport: 5 }), buildTcp({ ...back, sport: 5, dport: 22 }), 'bypass'],
-    ['its port, but at the far end', buildTcp({ ...out, sport: 5, dport: 22 }), buildTcp({ ...back, sport: 22, dport: 5 }), 'protect'],
-    ['#113 a peer no rule names', buildTcp({ ...out, dst: '10.9.0.1', sport: 5, dport: 80 }), buildTcp({ ...back, src: '10.9.0.1', sport: 80, dport: 5 }), 'noRule'],
-    ['a protocol no rule names', buildTcp({ src: near, dst: '10.1.0.9', sport: 5, dport: 80 }), buildTcp({ src: '10.1.0.9', dst: near, sport: 80, dport: 5 }), 'noRule'],
-    ['ICMPv6 by a rule for ICMP', buildEcho({ src: 'fd01::2', dst: 'fd01::3' }), buildEcho({ src: 'fd01::3', dst: 'fd01::2' }), 'bypass'],
+    [
+      'a discarded service',
+      buildTcp({ ...out, sport: 5, dport: 23 }),
+      buildTcp({ ...back, sport: 23, dport: 5 }),
+      'discarded',
+    ],
+    [
+      'the same port over UDP',
+      buildUdp({ ...out, sport: 5, dport: 23 }),
+      buildUdp({ ...back, sport: 23, dport: 5 }),
+      'protect',
+    ],
+    [
+      'a bypassed local service',
+      buildTcp({ ...out, sport: 22, dport: 5 }),
+      buildTcp({ ...back, sport: 5, dport: 22 }),
+      'bypass',
+    ],
+    [
+      'its port, but at the far end',
+      buildTcp({ ...out, sport: 5, dport: 22 }),
+      buildTcp({ ...back, sport: 22, dport: 5 }),
+      'protect',
+    ],
+    [
+      '#113 a peer no rule names',
+      buildTcp({ ...out, dst: '10.9.0.1', sport: 5, dport: 80 }),
+      buildTcp({ ...back, src: '10.9.0.1', sport: 80, dport: 5 }),
+      'noRule',
+    ],
+    [
+      'a protocol no rule names',
+      buildTcp({ src: near, dst: '10.1.0.9', sport: 5, dport: 80 }),
+      buildTcp({ src: '10.1.0.9', dst: near, sport: 80, dport: 5 }),
+      'noRule',
+    ],
+    [
+      'ICMPv6 by a rule for ICMP',
+      buildEcho({ src: 'fd01::2', dst: 'fd01::3' }),
+      buildEcho({ src: 'fd01::3', dst: 'fd01::2' }),
+      'bypass',
+    ],
   ])('%s, out and in', (_, outward, inward, way) => {
     expect(wayOf(new StageBench(outboundPolicy(spd), { prepare }), outward)).toBe(way);
     expect(wayOf(new StageBench(inboundPolicy(spd), { prepare }), inward)).toBe(way);
   });
 
   test('no rules at all: everything is discarded', () => {
-    expect(wayOf(new StageBench(outboundPolicy(new Spd([])), { prepare }), buildUdp({ ...out, sport: 1, dport: 2 }))).toBe('noRule');
+    expect(
+      wayOf(
+        new StageBench(outboundPolicy(new Spd([])), { prepare }),
+        buildUdp({ ...out, sport: 1, dport: 2 }),
+      ),
+    ).toBe('noRule');
   });
 });
 
@@ -100,12 +162,15 @@ describe('control-classifier', () => {
     if (length >= 4) write32(octets, 0, spi);
     return octets;
   };
-  const classify = (octets: Uint8Array): string => wayOf(new StageBench(controlClassifier(sad), { prepare }), octets);
+  const classify = (octets: Uint8Array): string =>
+    wayOf(new StageBench(controlClassifier(sad), { prepare }), octets);
 
   test('#26 #32 over all 256 flag octets: under an own SPI control; under another, data, but with SYN=1 refused', () => {
     const bench = new StageBench(controlClassifier(sad), { prepare });
     for (let flags = 0; flags < 256; flags += 1) {
-      const [own, foreign] = [OWN_SPI, 4711].map((spi) => wayOf(bench, buildTcp({ ...ends, flags, payload: shim(spi) })));
+      const [own, foreign] = [OWN_SPI, 4711].map((spi) =>
+        wayOf(bench, buildTcp({ ...ends, flags, payload: shim(spi) })),
+      );
       const isSyn = (flags & tcp.SYN) !== 0;
       expect([flags, own, foreign]).toEqual([flags, 'control', isSyn ? 'undeclaredControl' : 'data']);
     }

@@ -48,6 +48,11 @@ const suites = [
   ...stageCompliance({ factory: controlClassifier(sad), validPackets }),
   ...stageCompliance({ factory: outboundPolicy(spd), validPackets }),
   ...stageCompliance({ factory: inboundPolicy(spd), validPackets }),
-  ...stageCompliance({ factory: flowTracker(sad, spd, seededRandom(1)), options: { capacity: 64 }, validPackets, prepare: prepareForFlows }),
+  ...stageCompliance({
+    factory: flowTracker(sad, spd, seededRandom(1)),
+    options: { capacity: 64 },
+    validPackets,
+    prepare: prepareForFlows,
+  }),
 ];
 for (const { name, run } of suites) test(name, run);

@@ -1,4 +1,11 @@
-import { describeStage, stageFactory, type Batch, type Stage, type StageContext, type StageFactory } from '@ngisec/core';
+import {
+  describeStage,
+  stageFactory,
+  type Batch,
+  type Stage,
+  type StageContext,
+  type StageFactory,
+} from '@ngisec/core';
 import { compact, type Sad } from '@ngisec/ipsec';
 import { esp, ip, tcp } from '@ngisec/wire';
 
@@ -40,7 +47,8 @@ class ControlClassifier implements Stage<typeof controlClassifierDescriptor> {
       const protocol = pool.protocol[packet]!;
       if (ip.checksumOffset(protocol) < 0) drops.unsupported.drop(packet);
       else if (!compact.mayBeShim(pool, packet)) drops.unprotected.drop(packet);
-      else if (this.#sad.findInbound(esp.spi(bytes, pool.payload[packet]!)) !== undefined) outputs.control.push(packet);
+      else if (this.#sad.findInbound(esp.spi(bytes, pool.payload[packet]!)) !== undefined)
+        outputs.control.push(packet);
       else if (protocol === ip.TCP && (tcp.flags(bytes, pool.transport[packet]!) & tcp.SYN) !== 0) {
         drops.undeclaredControl.drop(packet);
       } else outputs.data.push(packet);

@@ -1,9 +1,17 @@
-import { describeStage, stageFactory, type Batch, type Stage, type StageContext, type StageFactory } from '@ngisec/core';
+import {
+  describeStage,
+  stageFactory,
+  type Batch,
+  type Stage,
+  type StageContext,
+  type StageFactory,
+} from '@ngisec/core';
 import { anyPrefixContains, ip, parsePrefix, type Prefix } from '@ngisec/wire';
 
 export const directionDescriptor = describeStage({
   kind: 'direction',
-  summary: 'Tells packets from inside (a host’s own stack, a gateway’s LAN) from those of the network by their source.',
+  summary:
+    'Tells packets from inside (a host’s own stack, a gateway’s LAN) from those of the network by their source.',
   specifications: ['draft section 6'],
   inputs: { in: { accepts: ['ip'], description: 'Checked packets from one device.' } },
   outputs: {
@@ -26,7 +34,8 @@ class Direction implements Stage<typeof directionDescriptor> {
     this.#context = context;
     this.#inside = context.options.inside.map((text) => {
       const prefix = parsePrefix(text);
-      if (prefix === undefined) throw new RangeError(`stage "${context.name}": "${text}" is no address or prefix`);
+      if (prefix === undefined)
+        throw new RangeError(`stage "${context.name}": "${text}" is no address or prefix`);
       return prefix;
     });
   }

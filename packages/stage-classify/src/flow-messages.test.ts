@@ -18,21 +18,41 @@ function received(pool: PacketPool, octets: Uint8Array): number {
 function sent(pool: PacketPool, packet: number): Uint8Array {
   expect(pool.checksumPending[packet]).toBe(1);
   const [start, transport, end] = [pool.start[packet]!, pool.transport[packet]!, pool.end[packet]!];
-  ip.completeTransportChecksum(pool.bytes, start, transport, end, pool.family[packet]!, pool.protocol[packet]!);
+  ip.completeTransportChecksum(
+    pool.bytes,
+    start,
+    transport,
+    end,
+    pool.family[packet]!,
+    pool.protocol[packet]!,
+  );
   return pool.octets(packet);
 }
 
 describe('writeAnnouncement', () => {
   test('#33 is the packet with the declaration where its payload was; the packet itself stays as it is', () => {
     const pool = new PacketPool({ packets: 2 });
-    const octets = buildUdp({ ...ends, sport: 5000, dport: 53, dscp: 46, ttl: 9, payload: new Uint8Array(900).fill(0xaa) });
+    const octets = buildUdp({
+      ...ends,
+      sport: 5000,
+      dport: 53,
+      dscp: 46,
+      ttl: 9,
+      payload: new Uint8Array(900).fill(0xaa),
+    });
     const packet = received(pool, octets);
     pool.rule[packet] = 3;
     const message = writeAnnouncement(pool, packet, sa);
-    expect([pool.nextHeader[message], pool.rule[message], pool.channel[message]]).toEqual([nextHeaders.controlMessage, 3, -1]);
+    expect([pool.nextHeader[message], pool.rule[message], pool.channel[message]]).toEqual([
+      nextHeaders.controlMessage,
+      3,
+      -1,
+    ]);
     // Declaration, reserved, 8 octets; SPI 2001, AES-128-GCM, mode vpn, reserved.
     const declaration = Uint8Array.of(4, 0, 0, 8, 0, 0, 0x07, 0xd1, 1, 2, 0, 0);
-    expect(sent(pool, message)).toEqual(buildUdp({ ...ends, sport: 5000, dport: 53, dscp: 46, ttl: 9, payload: declaration }));
+    expect(sent(pool, message)).toEqual(
+      buildUdp({ ...ends, sport: 5000, dport: 53, dscp: 46, ttl: 9, payload: declaration }),
+    );
     expect(pool.octets(packet)).toEqual(octets);
   });
 
@@ -80,13 +100,28 @@ describe('turnIntoConfirmation', () => {
   const confirmation = Uint8Array.of(2, 0, 0, 0);
 
   test.each([
-    ['UDP', buildUdp({ ...ends, ttl: 2, sport: 5000, dport: 53, payload: items }), buildUdp({ ...back, sport: 53, dport: 5000, payload: confirmation })],
-    ['TCP', buildTcp({ ...ends, ttl: 2, sport: 5000, dport: 80, payload: items }), buildTcp({ ...back, sport: 80, dport: 5000, payload: confirmation })],
-    ['echo', buildEcho({ ...ends, ttl: 2, identifier: 5, payload: items }), buildEcho({ ...back, identifier: 5, reply: true, payload: confirmation })],
-  ])('%s: swaps addresses and ports in place, renews the hops, keeps checksums right', (_, octets, expected) => {
-    const pool = new PacketPool({ packets: 1 });
-    const packet = received(pool, octets);
-    turnIntoConfirmation(pool, packet);
-    expect(sent(pool, packet)).toEqual(expected);
-  });
+    [
+      'UDP',
+      buildUdp({ ...ends, ttl: 2, sport: 5000, dport: 53, payload: items }),
+      buildUdp({ ...back, sport: 53, dport: 5000, payload: confirmation }),
+    ],
+    [
+      'TCP',
+      buildTcp({ ...ends, ttl: 2, sport: 5000, dport: 80, payload: items }),
+      buildTcp({ ...back, sport: 80, dport: 5000, payload: confirmation }),
+    ],
+    [
+      'echo',
+      buildEcho({ ...ends, ttl: 2, identifier: 5, payload: items }),
+      buildEcho({ ...back, identifier: 5, reply: true, payload: confirmation }),
+    ],
+  ])(
+    '%s: swaps addresses and ports in place, renews the hops, keeps checksums right',
+    (_, octets, expected) => {
+      const pool = new PacketPool({ packets: 1 });
+      const packet = received(pool, octets);
+      turnIntoConfirmation(pool, packet);
+      expect(sent(pool, packet)).toEqual(expected);
+    },
+  );
 });

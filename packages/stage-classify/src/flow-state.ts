@@ -11,8 +11,6 @@ export class FlowState {
   readonly dataChannel: Int32Array;
   /** Channel index for its control packets. */
   readonly controlChannel: Int32Array;
-  /** 1 once something authentic of the flow came back. */
-  readonly confirmed: Uint8Array;
   /** When the flow may be announced again, and the pause after that. */
   readonly announceAtMs: Float64Array;
   readonly announcePauseMs: Float64Array;
@@ -20,17 +18,18 @@ export class FlowState {
 
   readonly #table: FlowTable;
   readonly #lastSeenMs: Float64Array;
+  readonly #confirmedMs: Float64Array;
   #sweepAt = 0;
 
   constructor(random: Random, capacity: number) {
     this.#table = new FlowTable(random, capacity);
     this.dataChannel = new Int32Array(capacity);
     this.controlChannel = new Int32Array(capacity);
-    this.confirmed = new Uint8Array(capacity);
     this.announceAtMs = new Float64Array(capacity);
     this.announcePauseMs = new Float64Array(capacity);
     this.idleLimitMs = new Float64Array(capacity);
     this.#lastSeenMs = new Float64Array(capacity).fill(FREE);
+    this.#confirmedMs = new Float64Array(capacity);
   }
 
   get size(): number {
@@ -43,12 +42,18 @@ export class FlowState {
   }
 
   /** A new entry; -1 where the table is full. */
-  insert(key: FlowKey, nowMs: number, dataChannel: number, controlChannel: number, idleLimitMs: number): number {
+  insert(
+    key: FlowKey,
+    nowMs: number,
+    dataChannel: number,
+    controlChannel: number,
+    idleLimitMs: number,
+  ): number {
     const entry = this.#table.insert(key);
     if (entry < 0) return -1;
     this.dataChannel[entry] = dataChannel;
     this.controlChannel[entry] = controlChannel;
-    this.confirmed[entry] = 0;
+    this.#confirmedMs[entry] = -Infinity;
     this.announceAtMs[entry] = nowMs;
     this.announcePauseMs[entry] = 0;
     this.idleLimitMs[entry] = idleLimitMs;
@@ -58,6 +63,21 @@ export class FlowState {
 
   touch(entry: number, nowMs: number): void {
     this.#lastSeenMs[entry] = nowMs;
+  }
+
+  /** Something authentic of the flow came back. */
+  confirm(entry: number, nowMs: number): void {
+    this.#confirmedMs[entry] = nowMs;
+    this.announceAtMs[entry] = nowMs;
+    this.announcePauseMs[entry] = 0;
+  }
+
+  /**
+   * True where something came back within the idle limit. Where a flow only goes one way, nothing leaves the far site to
+   * refresh its gateway's binding (RFC 4787 REQ-6), so that the flow has to be announced again.
+   */
+  isConfirmed(entry: number, nowMs: number): boolean {
+    return nowMs - this.#confirmedMs[entry]! <= this.idleLimitMs[entry]!;
   }
 
   /** Removes idle flows among the next `count` entries; returns how many went. */

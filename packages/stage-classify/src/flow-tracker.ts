@@ -19,26 +19,49 @@ import { FlowState } from './flow-state.ts';
 const SECONDS = 1000;
 /** RFC 5382 REQ-5: established TCP idles at least 2 h 4 min. */
 const TCP_IDLE_MS = 7440 * SECONDS;
-/** Below the gateways' 300 s, so that a host announces a flow again before its binding is gone (#110). */
-const IDLE_MS = 240 * SECONDS;
+/** Below the gateways' 300 s and 60 s, so that a host announces a flow again before its binding is gone (#110). */
+const UDP_IDLE_MS = 240 * SECONDS;
+const ECHO_IDLE_MS = 45 * SECONDS;
 
 export const flowTrackerDescriptor = describeStage({
   kind: 'flow-tracker',
-  summary: 'At an end host: tells control from data, announces UDP and ICMP flows, keeps each flow’s channels.',
+  summary:
+    'At an end host: tells control from data, announces UDP and ICMP flows, keeps each flow’s channels.',
   specifications: ['draft section 6', '#26', '#27', '#33', '#44', '#110'],
   inputs: {
     outbound: { accepts: ['plain'], description: 'What the host’s stack sends and policy protects.' },
     inbound: { accepts: ['opened'], description: 'Verified packets from the network.' },
   },
   outputs: {
-    control: { emits: 'control', description: 'SYNs, announcements, confirmations; leaves before the data of the same batch.' },
+    control: {
+      emits: 'control',
+      description: 'SYNs, announcements, confirmations; leaves before the data of the same batch.',
+    },
     data: { emits: 'data', description: 'Everything else of the host’s flows.' },
     deliver: { emits: 'opened', description: 'For the host’s stack.' },
   },
   options: {
-    capacity: { type: 'integer', minimum: 1, maximum: 1 << 22, default: limits.flows, description: 'Live flows.' },
-    announcePauseMs: { type: 'integer', minimum: 1, maximum: 60_000, default: 100, description: 'First pause before a flow is announced again; doubles.' },
-    announcePauseMaxMs: { type: 'integer', minimum: 1, maximum: 600_000, default: 30_000, description: 'Longest pause between announcements.' },
+    capacity: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 1 << 22,
+      default: limits.flows,
+      description: 'Live flows.',
+    },
+    announcePauseMs: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 60_000,
+      default: 100,
+      description: 'First pause before a flow is announced again; doubles.',
+    },
+    announcePauseMaxMs: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 600_000,
+      default: 30_000,
+      description: 'Longest pause between announcements.',
+    },
   },
   counters: {
     flows: { unit: 'entries', description: 'Flows entered.' },
@@ -111,7 +134,8 @@ class FlowTracker implements Stage<typeof flowTrackerDescriptor> {
     const isControl = isTcp
       ? (tcp.flags(bytes, transport) & tcp.SYN) !== 0
       : isNew && controlChannel === dataChannel;
-    if (!isTcp && controlChannel !== dataChannel && this.#flows.confirmed[flow] === 0) this.#announce(packet, flow, nowMs);
+    if (!isTcp && controlChannel !== dataChannel && !this.#flows.isConfirmed(flow, nowMs))
+      this.#announce(packet, flow, nowMs);
     pool.channel[packet] = isControl ? controlChannel : dataChannel;
     (isControl ? outputs.control : outputs.data).push(packet);
   }
@@ -126,8 +150,13 @@ class FlowTracker implements Stage<typeof flowTrackerDescriptor> {
     const isLan = this.#spd.rules[pool.rule[packet]!]!.mode === 'lan';
     const control = isLan ? data : this.#sad.channelFor('control', bytes, peer, family);
     if (control === undefined || (isLan && !data.carriesControl)) return NO_CHANNEL;
-    const idleMs = pool.protocol[packet] === ip.TCP ? TCP_IDLE_MS : IDLE_MS;
-    const flow = this.#flows.insert(this.#key, nowMs, data.index, control.index, idleMs);
+    const flow = this.#flows.insert(
+      this.#key,
+      nowMs,
+      data.index,
+      control.index,
+      idleLimitMs(pool.protocol[packet]!),
+    );
     if (flow >= 0) counters.flows.value += 1;
     return flow;
   }
@@ -143,7 +172,10 @@ class FlowTracker implements Stage<typeof flowTrackerDescriptor> {
     created.value += 1;
     counters.announced.value += 1;
     const pauseMs = flows.announcePauseMs[flow]!;
-    flows.announcePauseMs[flow] = Math.min(Math.max(options.announcePauseMs, 2 * pauseMs), options.announcePauseMaxMs);
+    flows.announcePauseMs[flow] = Math.min(
+      Math.max(options.announcePauseMs, 2 * pauseMs),
+      options.announcePauseMaxMs,
+    );
     flows.announceAtMs[flow] = nowMs + flows.announcePauseMs[flow]!;
     pool.channel[message] = flows.controlChannel[flow]!;
     outputs.control.push(message);
@@ -174,7 +206,7 @@ class FlowTracker implements Stage<typeof flowTrackerDescriptor> {
     if (isSyn ? !channel.carriesControl : !channel.carriesData) return drops.wrongChannel.drop(packet);
     if (flow >= 0) {
       this.#flows.touch(flow, nowMs);
-      this.#flows.confirmed[flow] = 1;
+      this.#flows.confirm(flow, nowMs);
     }
     outputs.deliver.push(packet);
   }
@@ -184,22 +216,28 @@ class FlowTracker implements Stage<typeof flowTrackerDescriptor> {
     const { bytes } = pool;
     const [payload, end] = [pool.payload[packet]!, pool.end[packet]!];
     if (controlMessage.findItem(bytes, payload, end, controlMessage.items.confirmation) >= 0) {
-      if (found >= 0) this.#flows.confirmed[found] = 1;
+      if (found >= 0) this.#flows.confirm(found, nowMs);
       return drops.confirmation.drop(packet);
     }
     if (controlMessage.findItem(bytes, payload, end, controlMessage.items.declaration) < 0) {
       return drops.unknownMessage.drop(packet);
     }
     const family = pool.family[packet]!;
-    const flow = found >= 0 ? found : this.#enter(packet, pool.start[packet]! + ip.sourceOffset(family), nowMs);
+    const flow =
+      found >= 0 ? found : this.#enter(packet, pool.start[packet]! + ip.sourceOffset(family), nowMs);
     if (flow < 0) return drops.notLocal.drop(packet);
-    this.#flows.confirmed[flow] = 1;
+    this.#flows.confirm(flow, nowMs);
     this.#flows.touch(flow, nowMs);
     turnIntoConfirmation(pool, packet);
     counters.confirmed.value += 1;
     pool.channel[packet] = this.#flows.controlChannel[flow]!;
     outputs.control.push(packet);
   }
+}
+
+function idleLimitMs(protocol: number): number {
+  if (protocol === ip.TCP) return TCP_IDLE_MS;
+  return protocol === ip.UDP ? UDP_IDLE_MS : ECHO_IDLE_MS;
 }
 
 export const flowTracker = (sad: Sad, spd: Spd, random: Random): StageFactory =>

@@ -3,4 +3,9 @@ export { controlClassifier, controlClassifierDescriptor } from './control-classi
 export { direction, directionDescriptor } from './direction.ts';
 export { flowTracker, flowTrackerDescriptor } from './flow-tracker.ts';
 export { ipCheck, ipCheckDescriptor } from './ip-check.ts';
-export { inboundPolicy, inboundPolicyDescriptor, outboundPolicy, outboundPolicyDescriptor } from './policy.ts';
+export {
+  inboundPolicy,
+  inboundPolicyDescriptor,
+  outboundPolicy,
+  outboundPolicyDescriptor,
+} from './policy.ts';

@@ -1,4 +1,11 @@
-import { describeStage, stageFactory, type Batch, type Stage, type StageContext, type StageFactory } from '@ngisec/core';
+import {
+  describeStage,
+  stageFactory,
+  type Batch,
+  type Stage,
+  type StageContext,
+  type StageFactory,
+} from '@ngisec/core';
 import { nextHeaders } from '@ngisec/ipsec';
 import { ip, ipv4, ipv6, udp } from '@ngisec/wire';
 
@@ -67,7 +74,9 @@ class IpCheck implements Stage<typeof ipCheckDescriptor> {
     const end = start + total;
     const found = ipv6.findTransport(bytes, start, end);
     if (found < 0) {
-      return ipv6.isFragment(bytes, start, end) ? drops.fragment.drop(packet) : drops.badHeaderLength.drop(packet);
+      return ipv6.isFragment(bytes, start, end)
+        ? drops.fragment.drop(packet)
+        : drops.badHeaderLength.drop(packet);
     }
     pool.end[packet] = end;
     this.#checkTransport(packet, 6, found & 0xff, start + (found >>> 8));
@@ -78,7 +87,8 @@ class IpCheck implements Stage<typeof ipCheckDescriptor> {
     const end = pool.end[packet]!;
     const length = ip.transportHeaderBytes(pool.bytes, transport, end, protocol);
     if (length === 0 && ip.checksumOffset(protocol) >= 0) return drops.badTransport.drop(packet);
-    if (protocol === ip.UDP && udp.length(pool.bytes, transport) !== end - transport) return drops.badTransport.drop(packet);
+    if (protocol === ip.UDP && udp.length(pool.bytes, transport) !== end - transport)
+      return drops.badTransport.drop(packet);
     pool.family[packet] = family;
     pool.protocol[packet] = protocol;
     pool.transport[packet] = transport;

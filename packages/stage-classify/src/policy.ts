@@ -1,4 +1,12 @@
-import { describeStage, stageFactory, type Batch, type OutputPort, type Stage, type StageContext, type StageFactory } from '@ngisec/core';
+import {
+  describeStage,
+  stageFactory,
+  type Batch,
+  type OutputPort,
+  type Stage,
+  type StageContext,
+  type StageFactory,
+} from '@ngisec/core';
 import type { Spd } from '@ngisec/ipsec';
 import { icmp, ip } from '@ngisec/wire';
 
@@ -24,7 +32,8 @@ export const outboundPolicyDescriptor = describeStage({
 
 export const inboundPolicyDescriptor = describeStage({
   kind: 'inbound-policy',
-  summary: 'Finds the policy rule of each packet the network brings; what must be protected has to prove it next.',
+  summary:
+    'Finds the policy rule of each packet the network brings; what must be protected has to prove it next.',
   specifications: ['RFC 4301 section 5.2', '#104', '#105', '#106'],
   inputs: { in: { accepts: ['ip'], description: 'Checked packets from the network.' } },
   outputs: {
@@ -83,7 +92,13 @@ function isFlow(bytes: Uint8Array, transport: number, family: number, protocol: 
 }
 
 export const outboundPolicy = (spd: Spd): StageFactory =>
-  stageFactory(outboundPolicyDescriptor, (context): Stage<typeof outboundPolicyDescriptor> => new Policy(context, spd, true));
+  stageFactory(
+    outboundPolicyDescriptor,
+    (context): Stage<typeof outboundPolicyDescriptor> => new Policy(context, spd, true),
+  );
 
 export const inboundPolicy = (spd: Spd): StageFactory =>
-  stageFactory(inboundPolicyDescriptor, (context): Stage<typeof inboundPolicyDescriptor> => new Policy(context, spd, false));
+  stageFactory(
+    inboundPolicyDescriptor,
+    (context): Stage<typeof inboundPolicyDescriptor> => new Policy(context, spd, false),
+  );

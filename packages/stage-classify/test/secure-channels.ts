@@ -13,7 +13,18 @@ export class TestSad extends Sad {
 
   addChannel(name: string, role: ChannelRole, ...peers: string[]): Channel {
     const spi = 1001 + this.channels.length;
-    const sa = { spi, suite: 'aes-128-gcm', keyMaterial: new Uint8Array(20).fill(spi), scope: 'full' } as const;
-    return this.add({ name, role, peers: prefixes(...peers), inbound: sa, outbound: { ...sa, spi: spi + 1000 } });
+    const sa = {
+      spi,
+      suite: 'aes-128-gcm',
+      keyMaterial: new Uint8Array(20).fill(spi),
+      scope: 'full',
+    } as const;
+    return this.add({
+      name,
+      role,
+      peers: prefixes(...peers),
+      inbound: sa,
+      outbound: { ...sa, spi: spi + 1000 },
+    });
   }
 }

@@ -1,168 +1,18 @@
-import {
-  destinationPortOf,
-  flowKey,
-  reverseFlowKey,
-  seededRandom,
-  setDestination,
-  setPorts,
-  setSource,
-  type FlowKey,
-} from '@ngisec/core';
+import { seededRandom } from '@ngisec/core';
 import { ip, tcp } from '@ngisec/wire';
-import fc from 'fast-check';
-import { BindingTable, OUTER_IN_USE, PORTS_EXHAUSTED, TABLE_FULL, type BindingLimits } from './binding-table.ts';
+import { create, flow, outerKey, tuplesOf } from '../test/binding-keys.ts';
+import {
+  BindingTable,
+  OUTER_IN_USE,
+  PORTS_EXHAUSTED,
+  TABLE_FULL,
+  type BindingLimits,
+} from './binding-table.ts';
 
 const { TCP, UDP, ICMP } = ip;
-const OWN = Uint8Array.of(198, 51, 100, 2);
-const PEERS = [Uint8Array.of(203, 0, 113, 2), Uint8Array.of(203, 0, 113, 3)] as const;
-const PEER = PEERS[0];
-const host = (last: number): Uint8Array => Uint8Array.of(10, 1, 0, last);
-const server = (last: number): Uint8Array => Uint8Array.of(10, 2, 0, last);
 
-function key(source: Uint8Array, sport: number, destination: Uint8Array, dport: number, protocol: number): FlowKey {
-  const made = flowKey();
-  setSource(made, source, 0, 4);
-  setDestination(made, destination, 0, 4);
-  setPorts(made, sport, dport);
-  made[9] = (4 << 8) | protocol;
-  return made;
-}
-
-const flow = (last: number, sport: number, far: number, dport: number, protocol = TCP): FlowKey =>
-  key(host(last), sport, server(far), dport, protocol);
-const outerKey = (peer: number, sport: number, dport: number, protocol = TCP): FlowKey =>
-  key(PEERS[peer]!, sport, OWN, dport, protocol);
-
-/** The outer tuple as the WAN delivers it, and the inner one as the LAN sends it. */
-function tuplesOf(table: BindingTable, binding: number): { inner: string; outer: string; port: number } {
-  const [left, turned] = [flowKey(), flowKey()];
-  table.readOuter(binding, left);
-  reverseFlowKey(left, turned);
-  const [outer, port] = [turned.join(), destinationPortOf(turned)];
-  table.readInner(binding, left);
-  reverseFlowKey(left, turned);
-  return { inner: turned.join(), outer, port };
-}
-
-const tableOf = (options: Partial<BindingLimits> = {}): BindingTable => new BindingTable(seededRandom(7), { capacity: 16, ...options });
-const create = (table: BindingTable, inner: FlowKey, nowMs = 0, peer = 0): number =>
-  table.create(inner, peer, OWN, PEERS[peer]!, nowMs);
-
-describe('N66 N3 #54 any run of operations', () => {
-  const small: BindingLimits = {
-    ...{ capacity: 8, portMin: 5000, portMax: 5003, portTries: 8 },
-    ...{ udpIdleMs: 300, icmpIdleMs: 60, tcpEstablishedIdleMs: 7440, tcpTransitoryIdleMs: 240 },
-  };
-  const limitOf = (protocol: number): number => (protocol === UDP ? 300 : protocol === ICMP ? 60 : 240);
-
-  const port = fc.constantFrom(5000, 5001, 5003, 80);
-  const inner = fc
-    .record({ host: fc.integer({ min: 1, max: 2 }), sport: port, far: fc.integer({ min: 1, max: 2 }), dport: fc.constantFrom(80, 443), protocol: fc.constantFrom(TCP, UDP, ICMP) })
-    .map((f) => ({ key: flow(f.host, f.sport, f.far, f.protocol === ICMP ? f.sport : f.dport, f.protocol), ...f }));
-  const outer = fc.record({ peer: fc.integer({ min: 0, max: 1 }), sport: fc.constantFrom(80, 443, 5000), dport: port });
-  const operation = fc.oneof(
-    { weight: 4, arbitrary: fc.record({ kind: fc.constant('create' as const), inner }) },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('learn' as const), inner, outer }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), inner }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('note' as const), inner, leaving: fc.boolean() }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('expire' as const), waitMs: fc.integer({ min: 1, max: 150 }) }) },
-  );
-
-  interface Entry {
-    readonly key: FlowKey;
-    readonly outer: FlowKey;
-    readonly isOwn: boolean;
-    readonly protocol: number;
-    seenMs: number;
-  }
-
-  class Model {
-    readonly entries = new Map<string, Entry>();
-    holder(outerText: string): Entry | undefined {
-      return [...this.entries.values()].find((entry) => entry.outer.join() === outerText);
-    }
-  }
-
-  /** Both indices name exactly the model's bindings, and each other. */
-  function checkAgreement(table: BindingTable, model: Model, everSeen: ReadonlyMap<string, FlowKey>): void {
-    expect(table.size).toBe(model.entries.size);
-    const outers = new Set<string>();
-    for (const entry of model.entries.values()) {
-      const binding = table.findInner(entry.key);
-      expect(binding).toBeGreaterThanOrEqual(0);
-      expect(tuplesOf(table, binding)).toMatchObject({ inner: entry.key.join(), outer: entry.outer.join() });
-      expect(table.findOuter(entry.outer)).toBe(binding);
-      outers.add(entry.outer.join());
-    }
-    expect(outers.size).toBe(model.entries.size);
-    for (const [text, seen] of everSeen) if (!outers.has(text)) expect(table.findOuter(seen)).toBe(-1);
-  }
-
-  function step(table: BindingTable, model: Model, op: fc.TypeOfArbitrary<typeof operation>, nowMs: number): void {
-    if (op.kind === 'expire') {
-      const idle = [...model.entries].filter(([, { seenMs, protocol }]) => nowMs - seenMs > limitOf(protocol));
-      expect(table.sweep(nowMs, small.capacity)).toBe(idle.length);
-      for (const [text] of idle) model.entries.delete(text);
-      return;
-    }
-    const text = op.inner.key.join();
-    const known = model.entries.get(text);
-    const { protocol } = op.inner;
-    if (op.kind === 'create') {
-      if (known !== undefined) return;
-      const binding = create(table, op.inner.key, nowMs);
-      const isTaken = (candidate: number): boolean =>
-        model.holder(outerKey(0, protocol === ICMP ? candidate : op.inner.dport, candidate, protocol).join()) !== undefined;
-      if (binding === TABLE_FULL) return expect(model.entries.size).toBe(small.capacity);
-      if (binding === PORTS_EXHAUSTED) return expect([op.inner.sport, 5000, 5001, 5002, 5003].every(isTaken)).toBe(true);
-      const chosen = tuplesOf(table, binding).port;
-      expect(isTaken(chosen)).toBe(false);
-      expect(chosen === op.inner.sport || isTaken(op.inner.sport)).toBe(true);
-      const made = outerKey(0, protocol === ICMP ? chosen : op.inner.dport, chosen, protocol);
-      model.entries.set(text, { key: op.inner.key, outer: made, isOwn: true, protocol, seenMs: nowMs });
-    } else if (op.kind === 'learn') {
-      const taught = outerKey(op.outer.peer, protocol === ICMP ? op.outer.dport : op.outer.sport, op.outer.dport, protocol);
-      const holder = model.holder(taught.join());
-      const result = table.learn(op.inner.key, taught, op.outer.peer, nowMs);
-      if (holder !== undefined && holder === known) return void (known.seenMs = nowMs);
-      if (holder?.isOwn === true) return expect(result).toBe(OUTER_IN_USE);
-      if (holder === undefined && known === undefined && model.entries.size === small.capacity) {
-        return expect(result).toBe(TABLE_FULL);
-      }
-      expect(result).toBeGreaterThanOrEqual(0);
-      expect(table.peer[result]).toBe(op.outer.peer);
-      if (holder !== undefined) model.entries.delete(holder.key.join());
-      model.entries.set(text, { key: op.inner.key, outer: taught, isOwn: false, protocol, seenMs: nowMs });
-    } else if (known !== undefined && op.kind === 'remove') {
-      table.remove(table.findInner(op.inner.key));
-      model.entries.delete(text);
-    } else if (known !== undefined && op.kind === 'note') {
-      table.note(table.findInner(op.inner.key), op.leaving, protocol, tcp.SYN, nowMs);
-      if (op.leaving || protocol === TCP) known.seenMs = nowMs;
-    }
-  }
-
-  test('leaves the two indices in agreement and no outer tuple with two bindings', () => {
-    const kinds = new Map<string, number>();
-    fc.assert(
-      fc.property(fc.array(operation, { minLength: 1, maxLength: 60 }), fc.integer(), (operations, seed) => {
-        const table = new BindingTable(seededRandom(seed), small);
-        const model = new Model();
-        const everSeen = new Map<string, FlowKey>();
-        let nowMs = 0;
-        for (const op of operations) {
-          if (op.kind === 'expire') nowMs += op.waitMs;
-          step(table, model, op, nowMs);
-          kinds.set(op.kind, (kinds.get(op.kind) ?? 0) + 1);
-          for (const { outer: seen } of model.entries.values()) everSeen.set(seen.join(), seen);
-          checkAgreement(table, model, everSeen);
-        }
-      }),
-      { numRuns: 150 },
-    );
-    expect([...kinds.keys()].sort()).toEqual(['create', 'expire', 'learn', 'note', 'remove']);
-  });
-});
+const tableOf = (options: Partial<BindingLimits> = {}): BindingTable =>
+  new BindingTable(seededRandom(7), { capacity: 16, ...options });
 
 describe('create', () => {
   test('N3 keeps the source port where it is free, and gives the second host another', () => {
@@ -252,15 +102,95 @@ describe('a binding ends when it idled for longer than its limit', () => {
     ['N6 UDP: 300 s', UDP, [[true, 0]], 300 * SECOND],
     ['N26 ICMP: 60 s', ICMP, [[true, 0]], 60 * SECOND],
     ['N20 TCP, SYN only: 240 s', TCP, [[true, SYN]], 240 * SECOND],
-    ['N20 TCP, SYN and SYN-ACK: 240 s', TCP, [[true, SYN], [false, SYN | ACK]], 240 * SECOND],
-    ['N20 TCP established: 7440 s', TCP, [[true, SYN], [false, SYN | ACK], [true, ACK]], 7440 * SECOND],
-    ['N35 TCP after a RST: 240 s', TCP, [[true, SYN], [true, ACK], [false, RST]], 240 * SECOND],
-    ['N35 TCP, data after a forged RST: 7440 s', TCP, [[true, ACK], [false, RST], [true, ACK]], 7440 * SECOND],
-    ['N20 TCP, FIN one way: 7440 s', TCP, [[true, ACK], [true, FIN | ACK], [false, ACK]], 7440 * SECOND],
-    ['N20 TCP, FIN both ways: 240 s', TCP, [[true, ACK], [true, FIN | ACK], [false, FIN | ACK]], 240 * SECOND],
-    ['N20 TCP, FIN both ways and the last ACK: 240 s', TCP, [[true, ACK], [true, FIN | ACK], [false, FIN | ACK], [true, ACK]], 240 * SECOND],
-    ['N20 TCP, two FINs of one side: 7440 s', TCP, [[true, ACK], [true, FIN | ACK], [true, FIN | ACK]], 7440 * SECOND],
-    ['N20 TCP reused by a new SYN: 240 s', TCP, [[true, ACK], [true, SYN]], 240 * SECOND],
+    [
+      'N20 TCP, SYN and SYN-ACK: 240 s',
+      TCP,
+      [
+        [true, SYN],
+        [false, SYN | ACK],
+      ],
+      240 * SECOND,
+    ],
+    [
+      'N20 TCP established: 7440 s',
+      TCP,
+      [
+        [true, SYN],
+        [false, SYN | ACK],
+        [true, ACK],
+      ],
+      7440 * SECOND,
+    ],
+    [
+      'N35 TCP after a RST: 240 s',
+      TCP,
+      [
+        [true, SYN],
+        [true, ACK],
+        [false, RST],
+      ],
+      240 * SECOND,
+    ],
+    [
+      'N35 TCP, data after a forged RST: 7440 s',
+      TCP,
+      [
+        [true, ACK],
+        [false, RST],
+        [true, ACK],
+      ],
+      7440 * SECOND,
+    ],
+    [
+      'N20 TCP, FIN one way: 7440 s',
+      TCP,
+      [
+        [true, ACK],
+        [true, FIN | ACK],
+        [false, ACK],
+      ],
+      7440 * SECOND,
+    ],
+    [
+      'N20 TCP, FIN both ways: 240 s',
+      TCP,
+      [
+        [true, ACK],
+        [true, FIN | ACK],
+        [false, FIN | ACK],
+      ],
+      240 * SECOND,
+    ],
+    [
+      'N20 TCP, FIN both ways and the last ACK: 240 s',
+      TCP,
+      [
+        [true, ACK],
+        [true, FIN | ACK],
+        [false, FIN | ACK],
+        [true, ACK],
+      ],
+      240 * SECOND,
+    ],
+    [
+      'N20 TCP, two FINs of one side: 7440 s',
+      TCP,
+      [
+        [true, ACK],
+        [true, FIN | ACK],
+        [true, FIN | ACK],
+      ],
+      7440 * SECOND,
+    ],
+    [
+      'N20 TCP reused by a new SYN: 240 s',
+      TCP,
+      [
+        [true, ACK],
+        [true, SYN],
+      ],
+      240 * SECOND,
+    ],
   ];
 
   test.each(cases)('%s, at -1, 0 and +1 ms', (_, protocol, events, limitMs) => {

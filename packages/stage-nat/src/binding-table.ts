@@ -116,7 +116,13 @@ export class BindingTable {
    * A new binding for a flow that starts here. The source port stays where no other flow to that peer has it
    * (RFC 4787 REQ-3), else one is drawn.
    */
-  create(inner: FlowKey, peer: number, ownAddress: Uint8Array, peerAddress: Uint8Array, nowMs: number): number {
+  create(
+    inner: FlowKey,
+    peer: number,
+    ownAddress: Uint8Array,
+    peerAddress: Uint8Array,
+    nowMs: number,
+  ): number {
     const outer = this.#scratch;
     const family = familyOf(inner);
     outer.set(inner);

@@ -8,7 +8,8 @@ import { nat } from './nat.ts';
 import { reverseNat } from './reverse-nat.ts';
 
 const setting = { prepare: preparePacket, clock: new VirtualClock() };
-const gateway = (side: 'a' | 'b'): GatewayBench => new GatewayBench(side, setting, { capacity: 64, portMin: 40000, portMax: 40003 });
+const gateway = (side: 'a' | 'b'): GatewayBench =>
+  new GatewayBench(side, setting, { capacity: 64, portMin: 40000, portMax: 40003 });
 const [a, b] = [gateway('a'), gateway('b')];
 
 const payload = new Uint8Array(60);
@@ -29,7 +30,12 @@ function prepareOpened(pool: PacketPool, packet: number, input: string): boolean
   if (!preparePacket(pool, packet)) return false;
   if (input === 'data') return true;
   const version = pool.bytes[pool.payload[packet]!]! >>> 4;
-  pool.nextHeader[packet] = version === 4 ? nextHeaders.ipv4Packet : version === 6 ? nextHeaders.ipv6Packet : nextHeaders.controlMessage;
+  pool.nextHeader[packet] =
+    version === 4
+      ? nextHeaders.ipv4Packet
+      : version === 6
+        ? nextHeaders.ipv6Packet
+        : nextHeaders.controlMessage;
   pool.channel[packet] = b.peer.index;
   return true;
 }
@@ -37,7 +43,11 @@ function prepareOpened(pool: PacketPool, packet: number, input: string): boolean
 const suites = [
   ...stageCompliance({ factory: duplicator, validPackets }),
   ...stageCompliance({ factory: nat(a.table, a.site), validPackets: duplicated }),
-  ...stageCompliance({ factory: reverseNat(b.table, b.site, b.sad), validPackets: duplicated, prepare: prepareOpened }),
+  ...stageCompliance({
+    factory: reverseNat(b.table, b.site, b.sad),
+    validPackets: duplicated,
+    prepare: prepareOpened,
+  }),
 ];
 for (const { name, run } of suites) test(name, run);
 

@@ -9,7 +9,14 @@ const ends4 = { src: '10.1.0.2', dst: '10.2.0.3' };
 const ends6 = { src: 'fd01::2', dst: 'fd02::3' };
 const data = Uint8Array.from({ length: 33 }, (_, index) => index);
 const syn = (ends: { src: string; dst: string }, payload = data): Uint8Array =>
-  buildTcp({ ...ends, sport: 40000, dport: 443, flags: tcp.SYN, options: Uint8Array.of(2, 4, 5, 0xb4), payload });
+  buildTcp({
+    ...ends,
+    sport: 40000,
+    dport: 443,
+    flags: tcp.SYN,
+    options: Uint8Array.of(2, 4, 5, 0xb4),
+    payload,
+  });
 
 /** An announcement in the clear: headers and, as payload, a policy declaration. */
 function announcement(ends: { src: string; dst: string }): Uint8Array {
@@ -48,7 +55,9 @@ describe.each(cases)('%s, gateway to gateway', (_, octets, nextHeader) => {
     expect([outer.source, outer.destination]).toEqual([wanA[family as 4], wanB[family as 4]]);
     expect(natted!.channel).toBe(a.peer.index);
     expect(family === 6 || ipv4.hasValidChecksum(natted!.octets, 0)).toBe(true);
-    expect(ip.hasValidTransportChecksum(natted!.octets, 0, transport, outer.end, family, protocol)).toBe(true);
+    expect(ip.hasValidTransportChecksum(natted!.octets, 0, transport, outer.end, family, protocol)).toBe(
+      true,
+    );
   });
 
   test('#41 #92 the far side learns (outer as received, inner) and has the packet its host emitted', () => {
@@ -89,25 +98,63 @@ describe.each(cases)('%s, gateway to gateway', (_, octets, nextHeader) => {
       ['transport data', sent.octets, nextHeaders.transportData],
       ['the other family’s', sent.octets, family === 4 ? nextHeaders.ipv6Packet : nextHeaders.ipv4Packet],
       ['a wrong version', altered((copy) => (copy[at] = family === 4 ? 0x65 : 0x40)), sent.nextHeader],
-      ['another protocol', altered((copy) => (copy[at + (family === 4 ? 9 : 6)] = protocol === ip.TCP ? ip.UDP : ip.TCP)), sent.nextHeader],
-      ['too long an IP length', altered((copy) => write16(copy, lengthAt, read16(copy, lengthAt) + 1)), sent.nextHeader],
-      ['too short an IP length', altered((copy) => write16(copy, lengthAt, read16(copy, lengthAt) - 1)), sent.nextHeader],
-      ...[0, 1, at - sent.headerBytes, family === 4 ? 19 : 39].map((left): [string, Uint8Array, number] => [`${left} octets of it`, cut(sent.headerBytes + left), sent.nextHeader]),
+      [
+        'another protocol',
+        altered((copy) => (copy[at + (family === 4 ? 9 : 6)] = protocol === ip.TCP ? ip.UDP : ip.TCP)),
+        sent.nextHeader,
+      ],
+      [
+        'too long an IP length',
+        altered((copy) => write16(copy, lengthAt, read16(copy, lengthAt) + 1)),
+        sent.nextHeader,
+      ],
+      [
+        'too short an IP length',
+        altered((copy) => write16(copy, lengthAt, read16(copy, lengthAt) - 1)),
+        sent.nextHeader,
+      ],
+      ...[0, 1, at - sent.headerBytes, family === 4 ? 19 : 39].map((left): [string, Uint8Array, number] => [
+        `${left} octets of it`,
+        cut(sent.headerBytes + left),
+        sent.nextHeader,
+      ]),
       ...(family === 4
         ? [
             ['IHL 4', altered((copy) => (copy[at] = 0x44)), sent.nextHeader] as [string, Uint8Array, number],
             ['IHL 15', altered((copy) => (copy[at] = 0x4f)), sent.nextHeader] as [string, Uint8Array, number],
           ]
-        : [['a fragment', altered((copy) => (copy[at + 6] = 44)), sent.nextHeader] as [string, Uint8Array, number]]),
+        : [
+            ['a fragment', altered((copy) => (copy[at + 6] = 44)), sent.nextHeader] as [
+              string,
+              Uint8Array,
+              number,
+            ],
+          ]),
       ...(protocol === ip.TCP
-        ? [0x40, 0xf0].map((offset): [string, Uint8Array, number] => [`data offset ${offset >>> 4}`, altered((copy) => (copy[at + transport + 12] = offset)), sent.nextHeader])
+        ? [0x40, 0xf0].map((offset): [string, Uint8Array, number] => [
+            `data offset ${offset >>> 4}`,
+            altered((copy) => (copy[at + transport + 12] = offset)),
+            sent.nextHeader,
+          ])
         : []),
       ...(isMessage
         ? ([
-            ['another item', altered((copy) => (copy[at - 4] = controlMessage.items.declaration)), sent.nextHeader],
+            [
+              'another item',
+              altered((copy) => (copy[at - 4] = controlMessage.items.declaration)),
+              sent.nextHeader,
+            ],
             ['too long an item', altered((copy) => write16(copy, at - 2, headers + 4)), sent.nextHeader],
             ['too short an item', altered((copy) => write16(copy, at - 2, headers - 4)), sent.nextHeader],
             ['an item beyond the end', altered((copy) => write16(copy, at - 2, 0xfffc)), sent.nextHeader],
+            [
+              'a transport header beyond the end, all lengths agreeing',
+              shortened(
+                altered((copy) => write16(copy, lengthAt, headers - (family === 4 ? 0 : 40) - 4)),
+                at + headers - 4,
+              ),
+              sent.nextHeader,
+            ],
             ['an empty item', altered((copy) => write16(copy, at - 2, 0)), sent.nextHeader],
           ] as [string, Uint8Array, number][])
         : []),
@@ -200,7 +247,8 @@ describe('NAT', () => {
 
   test('drops a control packet no peer serves, and one that finds no port or no room', () => {
     const a = new GatewayBench('a', setting(), { portMin: 6000, portMax: 6000, capacity: 2 });
-    const from = (near: number, dst = '10.2.0.3'): Uint8Array => buildTcp({ src: `10.1.0.${near}`, dst, sport: 6000, dport: 443, flags: tcp.SYN });
+    const from = (near: number, dst = '10.2.0.3'): Uint8Array =>
+      buildTcp({ src: `10.1.0.${near}`, dst, sport: 6000, dport: 443, flags: tcp.SYN });
     expect(a.sendControl(from(2, '10.9.0.1'))).toBeUndefined();
     expect(a.sendControl(from(2))).toBeDefined();
     expect(a.sendControl(from(3))).toBeUndefined();
@@ -209,6 +257,17 @@ describe('NAT', () => {
     expect(a.nat.drops).toEqual({ noPeer: 1, portsExhausted: 1, tableFull: 1 });
     expect(a.nat.counters['created']).toBe(2);
   });
+});
+
+test('#62 the duplicate is whole: a checksum that was left to the device is computed before it is copied', () => {
+  const a = new GatewayBench('a', setting());
+  for (const octets of [syn(ends4), announcement(ends6)]) {
+    const { transport, protocol } = parsed(octets);
+    const unfinished = octets.slice();
+    write16(unfinished, transport + ip.checksumOffset(protocol), 0xdead);
+    const [duplicated] = a.duplicator.feed('in', unfinished, { checksumPending: 1 });
+    expect(duplicated!.payload).toEqual(octets);
+  }
 });
 
 describe('the duplicator drops', () => {
@@ -224,7 +283,11 @@ describe('the duplicator drops', () => {
     expect(a.duplicator.feed('in', buildTcp({ ...ends6, sport: 1, dport: 2, options }))).toHaveLength(1);
     const routing = Uint8Array.from([ip.TCP, 9, 0, 0, ...new Uint8Array(76)]);
     const segment = buildTcp({ ...ends6, sport: 1, dport: 2 }).subarray(40);
-    const long = Uint8Array.from([...buildTcp({ ...ends6, sport: 1, dport: 2 }).subarray(0, 40), ...routing, ...segment]);
+    const long = Uint8Array.from([
+      ...buildTcp({ ...ends6, sport: 1, dport: 2 }).subarray(0, 40),
+      ...routing,
+      ...segment,
+    ]);
     long[6] = 43;
     ipv6.setPayloadLength(long, 0, long.length - 40);
     expect(a.duplicator.feed('in', long)).toEqual([]);

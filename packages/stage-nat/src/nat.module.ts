@@ -17,6 +17,9 @@ export const natModule = new ContainerModule(({ bind }) => {
     .toResolvedValue((table, site) => nat(table, site), [BindingTableToken, SiteToken])
     .inSingletonScope();
   bind(StageFactoryToken)
-    .toResolvedValue((table, site, sad) => reverseNat(table, site, sad), [BindingTableToken, SiteToken, SadToken])
+    .toResolvedValue(
+      (table, site, sad) => reverseNat(table, site, sad),
+      [BindingTableToken, SiteToken, SadToken],
+    )
     .inSingletonScope();
 });

@@ -16,15 +16,33 @@ import { translate } from './translate.ts';
 
 export const natDescriptor = describeStage({
   kind: 'nat',
-  summary: 'Translates what leaves the LAN: a verified control packet may make a binding, data only uses one.',
-  specifications: ['draft section 6.2', 'RFC 3022', 'RFC 4787', 'RFC 5382', '#35', '#53', '#54', '#59', '#60', '#92'],
+  summary:
+    'Translates what leaves the LAN: a verified control packet may make a binding, data only uses one.',
+  specifications: [
+    'draft section 6.2',
+    'RFC 3022',
+    'RFC 4787',
+    'RFC 5382',
+    '#35',
+    '#53',
+    '#54',
+    '#59',
+    '#60',
+    '#92',
+  ],
   inputs: {
-    control: { accepts: ['duplicated'], description: 'Verified control packets; their outer headers are translated.' },
+    control: {
+      accepts: ['duplicated'],
+      description: 'Verified control packets; their outer headers are translated.',
+    },
     data: { accepts: ['sealed-data'], description: 'Data packets; their readable headers are translated.' },
   },
   outputs: {
     control: { emits: 'natted', description: 'For the peer gateway’s control channel.' },
-    data: { emits: 'translated', description: 'As sealed by the end host but for addresses, ports and checksums.' },
+    data: {
+      emits: 'translated',
+      description: 'As sealed by the end host but for addresses, ports and checksums.',
+    },
   },
   options: {},
   counters: {
@@ -108,7 +126,14 @@ class Nat implements Stage<typeof natDescriptor> {
   #readKey(packet: number): void {
     const { pool } = this.#context;
     const transport = pool.transport[packet]!;
-    writeFlowKey(this.#key, pool.bytes, pool.start[packet]!, transport, pool.family[packet]!, pool.protocol[packet]!);
+    writeFlowKey(
+      this.#key,
+      pool.bytes,
+      pool.start[packet]!,
+      transport,
+      pool.family[packet]!,
+      pool.protocol[packet]!,
+    );
   }
 
   #leave(packet: number, binding: number, nowMs: number): void {

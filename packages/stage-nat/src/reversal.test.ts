@@ -14,7 +14,10 @@ const parsed = (octets: Uint8Array): IpPacket => {
 
 function hasRightChecksums(octets: Uint8Array): boolean {
   const { transport, end, family, protocol } = parsed(octets);
-  return (family === 6 || ipv4.hasValidChecksum(octets, 0)) && ip.hasValidTransportChecksum(octets, 0, transport, end, family, protocol);
+  return (
+    (family === 6 || ipv4.hasValidChecksum(octets, 0)) &&
+    ip.hasValidTransportChecksum(octets, 0, transport, end, family, protocol)
+  );
 }
 
 /** The packet with both checksums computed from scratch. */
@@ -42,17 +45,39 @@ function turned(octets: Uint8Array): Uint8Array {
 
 const port = fc.integer({ min: 1, max: 0xffff });
 const payload = fc.uint8Array({ minLength: 1, maxLength: 90 });
-const hosts = fc.tuple(fc.constantFrom(4, 6), fc.integer({ min: 1, max: 14 }), fc.integer({ min: 1, max: 14 })).map(([family, near, far]) =>
-  family === 4 ? { src: `10.1.0.${near}`, dst: `10.2.0.${far}` } : { src: `fd01::${near}`, dst: `fd02::${far}` },
-);
-const header = fc.record({ ttl: fc.integer({ min: 1, max: 255 }), dscp: fc.integer({ min: 0, max: 63 }), ecn: fc.integer({ min: 0, max: 3 }) });
+const hosts = fc
+  .tuple(fc.constantFrom(4, 6), fc.integer({ min: 1, max: 14 }), fc.integer({ min: 1, max: 14 }))
+  .map(([family, near, far]) =>
+    family === 4
+      ? { src: `10.1.0.${near}`, dst: `10.2.0.${far}` }
+      : { src: `fd01::${near}`, dst: `fd02::${far}` },
+  );
+const header = fc.record({
+  ttl: fc.integer({ min: 1, max: 255 }),
+  dscp: fc.integer({ min: 0, max: 63 }),
+  ecn: fc.integer({ min: 0, max: 3 }),
+});
 const word = fc.integer({ min: 0, max: 0xffff_ffff });
-const options = fc.integer({ min: 0, max: 10 }).chain((words) => fc.uint8Array({ minLength: 4 * words, maxLength: 4 * words }));
+const options = fc
+  .integer({ min: 0, max: 10 })
+  .chain((words) => fc.uint8Array({ minLength: 4 * words, maxLength: 4 * words }));
 const packet = fc.oneof(
   fc
-    .record({ hosts, header, sport: port, dport: port, seq: word, ack: word, flags: fc.integer({ min: 0, max: 255 }), options, payload })
+    .record({
+      hosts,
+      header,
+      sport: port,
+      dport: port,
+      seq: word,
+      ack: word,
+      flags: fc.integer({ min: 0, max: 255 }),
+      options,
+      payload,
+    })
     .map(({ hosts: ends, header: fields, ...rest }) => buildTcp({ ...ends, ...fields, ...rest })),
-  fc.record({ hosts, header, sport: port, dport: port, payload }).map(({ hosts: ends, header: fields, ...rest }) => buildUdp({ ...ends, ...fields, ...rest })),
+  fc
+    .record({ hosts, header, sport: port, dport: port, payload })
+    .map(({ hosts: ends, header: fields, ...rest }) => buildUdp({ ...ends, ...fields, ...rest })),
   fc
     .record({ hosts, header, identifier: port, sequence: port, reply: fc.boolean(), payload })
     .map(({ hosts: ends, header: fields, ...rest }) => buildEcho({ ...ends, ...fields, ...rest })),
@@ -81,7 +106,10 @@ test('#34 reverse(NAT(p)) = p, to the last octet, both ways and through every tr
   fc.assert(
     fc.property(packet, fc.boolean(), (octets, isRemapped) => {
       const { a, b } = gatewaysFor(octets, isRemapped);
-      for (const [sender, receiver, sent] of [[a, b, octets], [b, a, turned(octets)]] as const) {
+      for (const [sender, receiver, sent] of [
+        [a, b, octets],
+        [b, a, turned(octets)],
+      ] as const) {
         const [translated] = sender.nat.feed('data', sent);
         const { source, destination, family, protocol } = parsed(translated!.octets);
         const [own, far] = [sender.site, receiver.site].map(({ addresses }) => addresses[family as 4 | 6]);
@@ -99,7 +127,13 @@ test('#34 reverse(NAT(p)) = p, to the last octet, both ways and through every tr
 });
 
 test('#34 ports are remapped only where they must be, and only the headers change', () => {
-  const octets = buildTcp({ src: '10.1.0.2', dst: '10.2.0.3', sport: 40000, dport: 443, payload: Uint8Array.of(1, 2, 3) });
+  const octets = buildTcp({
+    src: '10.1.0.2',
+    dst: '10.2.0.3',
+    sport: 40000,
+    dport: 443,
+    payload: Uint8Array.of(1, 2, 3),
+  });
   const ports = [false, true].map((isRemapped) => {
     const [translated] = gatewaysFor(octets, isRemapped).a.nat.feed('data', octets);
     expect(translated!.payload).toEqual(Uint8Array.of(1, 2, 3));
@@ -113,12 +147,26 @@ describe('N62 checksums', () => {
   const pool = new PacketPool({ packets: 1 });
 
   /** Translates, for each value of the first payload word, a packet of the flow; all sums there can be pass by. */
-  function sweep(build: (payload: Uint8Array) => Uint8Array): { wrong: number; zeros: number; allOnes: number } {
+  function sweep(build: (payload: Uint8Array) => Uint8Array): {
+    wrong: number;
+    zeros: number;
+    allOnes: number;
+  } {
     const first = build(new Uint8Array(2));
     const { transport, payload: payloadAt, end, family, protocol } = parsed(first);
-    const [table, inner, scratch] = [new BindingTable(seededRandom(3), { capacity: 2 }), flowKey(), flowKey()];
+    const [table, inner, scratch] = [
+      new BindingTable(seededRandom(3), { capacity: 2 }),
+      flowKey(),
+      flowKey(),
+    ];
     writeFlowKey(inner, first, 0, transport, family, protocol);
-    const binding = table.create(inner, 0, family === 4 ? wanA[4] : wanA[6], family === 4 ? wanB[4] : wanB[6], 0);
+    const binding = table.create(
+      inner,
+      0,
+      family === 4 ? wanA[4] : wanA[6],
+      family === 4 ? wanB[4] : wanB[6],
+      0,
+    );
     const checksumAt = transport + ip.checksumOffset(protocol);
     const seen = { wrong: 0, zeros: 0, allOnes: 0 };
     for (let value = 0; value <= 0xffff; value += 1) {
@@ -146,8 +194,16 @@ describe('N62 checksums', () => {
     // RFC 768: a computed zero goes out as all ones.
     ['UDP', (data: Uint8Array) => buildUdp({ ...v4, payload: data }), { zeros: 0, allOnes: 1 }],
     ['UDP over IPv6', (data: Uint8Array) => buildUdp({ ...v6, payload: data }), { zeros: 0, allOnes: 1 }],
-    ['ICMP', (data: Uint8Array) => buildEcho({ ...v4, identifier: 7, payload: data }), { zeros: 1, allOnes: 0 }],
-    ['ICMPv6', (data: Uint8Array) => buildEcho({ ...v6, identifier: 7, payload: data }), { zeros: 1, allOnes: 0 }],
+    [
+      'ICMP',
+      (data: Uint8Array) => buildEcho({ ...v4, identifier: 7, payload: data }),
+      { zeros: 1, allOnes: 0 },
+    ],
+    [
+      'ICMPv6',
+      (data: Uint8Array) => buildEcho({ ...v6, identifier: 7, payload: data }),
+      { zeros: 1, allOnes: 0 },
+    ],
   ])('%s: adjusted is computed, for every sum there is', (_, build, expected) => {
     expect(sweep(build)).toEqual({ wrong: 0, ...expected });
   });

@@ -24,7 +24,10 @@ export const reverseNatDescriptor = describeStage({
     data: { accepts: ['sealed-data'], description: 'Data packets from the WAN.' },
   },
   outputs: {
-    control: { emits: 'control', description: 'The duplicate, now the packet, for the local host’s control channel.' },
+    control: {
+      emits: 'control',
+      description: 'The duplicate, now the packet, for the local host’s control channel.',
+    },
     data: { emits: 'translated', description: 'Data packets with the headers their host emitted.' },
   },
   options: {},
@@ -128,10 +131,15 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     }
     const header = family === 4 ? ipv4.HEADER_BYTES_MIN : ipv6.HEADER_BYTES;
     if (headersEnd > end || start + header > headersEnd || bytes[start]! >>> 4 !== family) return false;
-    const found = family === 4 ? (ipv4.headerBytes(bytes, start) << 8) | ipv4.protocol(bytes, start) : ipv6.findTransport(bytes, start, headersEnd);
+    const found =
+      family === 4
+        ? (ipv4.headerBytes(bytes, start) << 8) | ipv4.protocol(bytes, start)
+        : ipv6.findTransport(bytes, start, headersEnd);
     const transport = start + (found >> 8);
-    const length = family === 4 ? ipv4.totalLength(bytes, start) : ipv6.HEADER_BYTES + ipv6.payloadLength(bytes, start);
-    if (found < 0 || (found & 0xff) !== protocol || start + length !== end || transport < start + header) return false;
+    const length =
+      family === 4 ? ipv4.totalLength(bytes, start) : ipv6.HEADER_BYTES + ipv6.payloadLength(bytes, start);
+    if (found < 0 || (found & 0xff) !== protocol || start + length !== end || transport < start + header)
+      return false;
     const transportBytes = ip.transportHeaderBytes(bytes, transport, headersEnd, protocol);
     if (transportBytes === 0 || (isMessage && transport + transportBytes !== headersEnd)) return false;
     pool.start[packet] = start;
@@ -163,7 +171,14 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
   #readKey(packet: number): void {
     const { pool } = this.#context;
     const transport = pool.transport[packet]!;
-    writeFlowKey(this.#outer, pool.bytes, pool.start[packet]!, transport, pool.family[packet]!, pool.protocol[packet]!);
+    writeFlowKey(
+      this.#outer,
+      pool.bytes,
+      pool.start[packet]!,
+      transport,
+      pool.family[packet]!,
+      pool.protocol[packet]!,
+    );
   }
 }
 

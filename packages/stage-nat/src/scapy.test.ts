@@ -44,7 +44,15 @@ withScapy('#62 IP | T | IP | T | data, both with right lengths and checksums, as
   const v6 = { src: 'fd01::2', dst: 'fd02::3' };
   const payload = Buffer.from('opening words');
   const emitted = [
-    buildTcp({ ...v4, sport: 40000, dport: 443, seq: 7, flags: tcp.SYN, options: Uint8Array.of(2, 4, 5, 0xb4), payload }),
+    buildTcp({
+      ...v4,
+      sport: 40000,
+      dport: 443,
+      seq: 7,
+      flags: tcp.SYN,
+      options: Uint8Array.of(2, 4, 5, 0xb4),
+      payload,
+    }),
     buildTcp({ ...v4, src: '10.1.0.9', sport: 40000, dport: 443, flags: tcp.SYN }),
     buildUdp({ ...v4, sport: 5000, dport: 53, payload }),
     buildEcho({ ...v4, identifier: 9, payload }),
@@ -52,7 +60,9 @@ withScapy('#62 IP | T | IP | T | data, both with right lengths and checksums, as
     buildUdp({ ...v6, sport: 5000, dport: 53, payload }),
     buildEcho({ ...v6, identifier: 9, payload }),
   ];
-  const input = emitted.map((octets) => `${octets[0]! >>> 4} ${Buffer.from(a.sendControl(octets)!.octets).toString('hex')}\n`).join('');
+  const input = emitted
+    .map((octets) => `${octets[0]! >>> 4} ${Buffer.from(a.sendControl(octets)!.octets).toString('hex')}\n`)
+    .join('');
   const printed = execFileSync(PYTHON, ['-c', SCRIPT], { input, encoding: 'utf8' }).trimEnd().split('\n');
   const remapped = /^198\.51\.100\.2 203\.0\.113\.2 TCP (\d+)/.exec(printed[1]!)![1]!;
   expect(remapped).not.toBe('40000');

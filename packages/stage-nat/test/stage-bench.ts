@@ -118,7 +118,14 @@ export class StageBench {
       const [start, transport, end] = [pool.start[packet]!, pool.transport[packet]!, pool.end[packet]!];
       const checksumPending = pool.checksumPending[packet]!;
       if (checksumPending === 1) {
-        ip.completeTransportChecksum(bytes, start, transport, end, pool.family[packet]!, pool.protocol[packet]!);
+        ip.completeTransportChecksum(
+          bytes,
+          start,
+          transport,
+          end,
+          pool.family[packet]!,
+          pool.protocol[packet]!,
+        );
       }
       this.#emitted.push({
         output,

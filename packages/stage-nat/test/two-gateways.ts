@@ -10,7 +10,10 @@ import { StageBench, type BenchSetting } from './stage-bench.ts';
 
 const { provider } = chooseProvider('node');
 const prefixes = (...texts: string[]): Prefix[] => texts.map((text) => parsePrefix(text)!);
-const wan = (v4: string, v6: string): { 4: Uint8Array; 6: Uint8Array } => ({ 4: parseAddress(v4)!, 6: parseAddress(v6)! });
+const wan = (v4: string, v6: string): { 4: Uint8Array; 6: Uint8Array } => ({
+  4: parseAddress(v4)!,
+  6: parseAddress(v6)!,
+});
 
 export const wanA = wan('198.51.100.2', '2001:db8:a::2');
 export const wanB = wan('203.0.113.2', '2001:db8:b::2');
@@ -20,7 +23,12 @@ const lanB = prefixes('10.2.0.0/24', 'fd02::/64');
 let nextSpi = 256;
 
 function addChannel(sad: Sad, name: string, role: ChannelRole, peers: readonly Prefix[]): Channel {
-  const sa = { spi: (nextSpi += 1), suite: 'aes-128-gcm', keyMaterial: new Uint8Array(20).fill(nextSpi), scope: 'full' } as const;
+  const sa = {
+    spi: (nextSpi += 1),
+    suite: 'aes-128-gcm',
+    keyMaterial: new Uint8Array(20).fill(nextSpi),
+    scope: 'full',
+  } as const;
   return sad.add({ name, role, peers, inbound: sa, outbound: sa });
 }
 
@@ -35,12 +43,25 @@ export class GatewayBench {
   readonly host: Channel;
   readonly peer: Channel;
 
-  constructor(side: 'a' | 'b', setting: BenchSetting & { clock: VirtualClock }, limits: Partial<BindingLimits> = {}) {
+  constructor(
+    side: 'a' | 'b',
+    setting: BenchSetting & { clock: VirtualClock },
+    limits: Partial<BindingLimits> = {},
+  ) {
     const [own, far] = side === 'a' ? [wanA, wanB] : [wanB, wanA];
     const [ownLan, farLan] = side === 'a' ? [lanA, lanB] : [lanB, lanA];
-    this.host = addChannel(this.sad, 'host', 'control', ownLan.map(({ address, bits }) => ({ address, bits: bits + 4 })));
+    this.host = addChannel(
+      this.sad,
+      'host',
+      'control',
+      ownLan.map(({ address, bits }) => ({ address, bits: bits + 4 })),
+    );
     this.peer = addChannel(this.sad, 'peer', 'control', prefixes('192.0.2.1', '2001:db8:f::1'));
-    this.site = { addresses: own, prefixes: ownLan, peers: [{ name: 'peer', addresses: far, prefixes: farLan, channel: this.peer }] };
+    this.site = {
+      addresses: own,
+      prefixes: ownLan,
+      peers: [{ name: 'peer', addresses: far, prefixes: farLan, channel: this.peer }],
+    };
     this.table = new BindingTable(seededRandom(side === 'a' ? 1 : 2), { capacity: 256, ...limits });
     this.duplicator = new StageBench(duplicator, setting);
     this.nat = new StageBench(nat(this.table, this.site), setting);

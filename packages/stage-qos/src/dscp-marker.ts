@@ -1,4 +1,11 @@
-import { describeStage, stageFactory, type Batch, type Stage, type StageContext, type StageFactory } from '@ngisec/core';
+import {
+  describeStage,
+  stageFactory,
+  type Batch,
+  type Stage,
+  type StageContext,
+  type StageFactory,
+} from '@ngisec/core';
 import { ipv4, ipv6 } from '@ngisec/wire';
 
 /** Code points of the standard per-hop behaviours (RFC 2474, 2597, 3246, 5865). */
@@ -7,7 +14,9 @@ export const codePoints: Readonly<Record<string, number>> = {
   ef: 46,
   'voice-admit': 44,
   ...Object.fromEntries(
-    [1, 2, 3, 4].flatMap((assured) => [1, 2, 3].map((drop) => [`af${assured}${drop}`, 8 * assured + 2 * drop])),
+    [1, 2, 3, 4].flatMap((assured) =>
+      [1, 2, 3].map((drop) => [`af${assured}${drop}`, 8 * assured + 2 * drop]),
+    ),
   ),
   ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7].map((selector) => [`cs${selector}`, 8 * selector])),
 };
@@ -16,10 +25,20 @@ export const dscpMarkerDescriptor = describeStage({
   kind: 'dscp-marker',
   summary: 'Writes the code point of one per-hop behaviour into every packet; ECN stays.',
   specifications: ['RFC 2474 section 3', 'RFC 3168 section 5', '#123'],
-  inputs: { in: { accepts: ['sealed', 'translated'], description: 'Packets on their way out; no ICV covers the field.' } },
+  inputs: {
+    in: {
+      accepts: ['sealed', 'translated'],
+      description: 'Packets on their way out; no ICV covers the field.',
+    },
+  },
   outputs: { out: { emits: 'translated', description: 'The same packets, in order.' } },
   options: {
-    phb: { type: 'text', choices: Object.keys(codePoints), default: 'default', description: 'Per-hop behaviour.' },
+    phb: {
+      type: 'text',
+      choices: Object.keys(codePoints),
+      default: 'default',
+      description: 'Per-hop behaviour.',
+    },
   },
   counters: { marked: { unit: 'packets', description: 'Packets whose code point changed.' } },
   drops: {},
@@ -54,4 +73,7 @@ class DscpMarker implements Stage<typeof dscpMarkerDescriptor> {
   }
 }
 
-export const dscpMarker: StageFactory = stageFactory(dscpMarkerDescriptor, (context) => new DscpMarker(context));
+export const dscpMarker: StageFactory = stageFactory(
+  dscpMarkerDescriptor,
+  (context) => new DscpMarker(context),
+);

@@ -70,7 +70,7 @@ class Laboratory {
     this.#options = options;
     this.#interruption = interruption;
     this.#startedMs = startedMs;
-    this.#files = makeNodeFiles(options.mode, systemRandom);
+    this.#files = makeNodeFiles(options.mode, systemRandom, options.machine);
     writeNodeFiles(directory, this.#files);
     const names = Object.keys(this.#files.nodes) as NodeName[];
     for (const name of names) this.#before.set(name, machineState(network, name));

@@ -1,0 +1,37 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { ScenarioResult } from '../check.ts';
+import { available } from './availability.ts';
+
+const machine = available();
+if (!machine.ok) {
+  process.stderr.write(`skipped: scenarios on real stacks: ${machine.reason}; ${machine.fix}\n`);
+}
+// On CI a machine that cannot run this is a failure, not an excuse.
+const run = machine.ok || process.env['CI'] !== undefined ? describe : describe.skip;
+const LIMIT_MS = 180_000;
+
+/** The command as a user runs it, from the build that `npm test` makes. */
+const lab = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+run('scenarios on real Linux stacks', () => {
+  test.each([
+    ['vpn --interception tc'],
+    ['vpn --interception rules'],
+    ['vpn --interception tc --no-offload'],
+    ['lan --interception tc'],
+    ['lan --interception rules'],
+  ])(
+    '#1 #2 #12 %s: 64 MiB each way, datagrams, pings, captures: every check passes',
+    async (words) => {
+      const { stdout } = await promisify(execFile)(process.execPath, [lab, ...words.split(' '), '--json']);
+      const { backend, passed, checks } = JSON.parse(stdout) as ScenarioResult;
+      const failed = checks.filter((check) => !check.passed).map(({ name, detail }) => `${name}: ${detail}`);
+      expect(failed).toEqual([]);
+      expect({ backend, passed }).toEqual({ backend: 'namespaces', passed: true });
+      expect(checks.length).toBeGreaterThan(15);
+    },
+    LIMIT_MS,
+  );
+});
