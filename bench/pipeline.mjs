@@ -110,5 +110,12 @@ for (const payloadBytes of [64, 1400]) {
   note('host: check, policy, flow, seal', measure(host, data));
   note('gateway: check, classify, NAT', measure(gateway, sealed));
 }
-if (json) process.stdout.write(JSON.stringify({ bench: 'pipeline', node: process.version, results }, undefined, 2) + '\n');
-else for (const { what, payloadBytes, nsPerPacket } of results) process.stdout.write(`${what.padEnd(34)} ${String(payloadBytes).padStart(5)} octets ${String(nsPerPacket).padStart(6)} ns a packet\n`);
+if (json)
+  process.stdout.write(
+    JSON.stringify({ bench: 'pipeline', node: process.version, results }, undefined, 2) + '\n',
+  );
+else
+  for (const { what, payloadBytes, nsPerPacket } of results)
+    process.stdout.write(
+      `${what.padEnd(34)} ${String(payloadBytes).padStart(5)} octets ${String(nsPerPacket).padStart(6)} ns a packet\n`,
+    );

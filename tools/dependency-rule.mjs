@@ -26,7 +26,7 @@ function fault(file, specifier, may) {
   if (name.startsWith(SCOPE) && name !== specifier) return `passes the entry point: import '${name}'`;
   if (room === undefined) return undefined;
 
-  const test = file.endsWith('.test.ts');
+  const test = file.endsWith('.test.ts') || file.includes('/test/');
   if (isBuiltin(specifier)) {
     if (!specifier.startsWith('node:')) return `write 'node:${specifier}'`;
     return room === 'wire' && !test ? 'wire imports nothing, so that it runs anywhere' : undefined;

@@ -48,6 +48,8 @@ const BANS: readonly Ban[] = [
 const EXEMPT = /^(package-lock\.json|tools\/tidy\.test\.ts)$/;
 const MAX_FILE_LINES = 500;
 const MAX_COLUMNS = 120;
+/** A message or a fixture reads better whole than cut. */
+const LONG_TEXT = /['`].{50,}/;
 const MAX_FUNCTION_LINES = 70;
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -134,7 +136,9 @@ test(`no TypeScript line is wider than ${MAX_COLUMNS} columns`, () => {
   const wide = (file: string): string[] =>
     read(file)
       .split('\n')
-      .flatMap((line, index) => (line.length > MAX_COLUMNS ? [`${file}:${index + 1}`] : []));
+      .flatMap((line, index) =>
+        line.length > MAX_COLUMNS && !LONG_TEXT.test(line) ? [`${file}:${index + 1}`] : [],
+      );
   expect(typescript.flatMap(wide)).toEqual([]);
 });
 

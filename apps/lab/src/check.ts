@@ -99,7 +99,11 @@ export function markedPayload(octets: number, salt: number): Buffer {
   const lines = Math.ceil(octets / LINE_BYTES);
   const text = Buffer.alloc(lines * LINE_BYTES);
   for (let line = 0; line < lines; line += 1) {
-    text.write(`${MARKER} ${String(salt).padStart(3)} ${String(line).padStart(10)}\n`, line * LINE_BYTES, 'latin1');
+    text.write(
+      `${MARKER} ${String(salt).padStart(3)} ${String(line).padStart(10)}\n`,
+      line * LINE_BYTES,
+      'latin1',
+    );
   }
   return text.subarray(0, octets);
 }

@@ -5,7 +5,8 @@ import { gateways, sites, type NodeName } from './topology.ts';
 export const HTTP_PORT = 8080;
 export const ECHO_PORT = 9000;
 
-const each = <T>(items: readonly T[], describe: (item: T) => string): string => items.map(describe).join('; ');
+const each = <T>(items: readonly T[], describe: (item: T) => string): string =>
+  items.map(describe).join('; ');
 
 /** What a run has to have shown, mode by mode. */
 export function judge(mode: LabMode, seen: Observations): Check[] {
@@ -22,30 +23,46 @@ export function judge(mode: LabMode, seen: Observations): Check[] {
     }),
     everyPacketAccountedFor(seen),
   ];
-  return mode === 'vpn' ? [...checks, ...gatewayChecks(seen), ...seen.extraChecks] : [...checks, ...seen.extraChecks];
+  return mode === 'vpn'
+    ? [...checks, ...gatewayChecks(seen), ...seen.extraChecks]
+    : [...checks, ...seen.extraChecks];
 }
 
 function transfersArrive({ transfers }: Observations): Check {
-  const passed = transfers.length > 0 && transfers.every(({ sentSha256, receivedSha256 }) => sentSha256 === receivedSha256);
+  const passed =
+    transfers.length > 0 &&
+    transfers.every(({ sentSha256, receivedSha256 }) => sentSha256 === receivedSha256);
   const detail = each(transfers, ({ family, direction, octets, sentSha256, receivedSha256 }) => {
-    const verdict = sentSha256 === receivedSha256 ? `SHA-256 ${sentSha256.slice(0, 12)} on both sides` : 'DIFFERENT';
+    const verdict =
+      sentSha256 === receivedSha256 ? `SHA-256 ${sentSha256.slice(0, 12)} on both sides` : 'DIFFERENT';
     return `IPv${family} ${direction} ${octets} octets, ${verdict}`;
   });
   return { name: 'HTTP transfers arrive unchanged, both ways', rows: ['#1', '#2', '#12'], passed, detail };
 }
 
 function datagramsArrive({ datagrams }: Observations): Check {
-  const passed = datagrams.every(({ sizes, received, echoed }) => received === sizes.length && echoed === sizes.length);
+  const passed = datagrams.every(
+    ({ sizes, received, echoed }) => received === sizes.length && echoed === sizes.length,
+  );
   const detail = each(
     datagrams,
-    ({ family, sizes, received, echoed }) => `IPv${family}: ${sizes.length} sent, ${received} arrived, ${echoed} came back`,
+    ({ family, sizes, received, echoed }) =>
+      `IPv${family}: ${sizes.length} sent, ${received} arrived, ${echoed} came back`,
   );
-  return { name: 'UDP datagrams of every size arrive and come back', rows: ['#1', '#2', '#27'], passed, detail };
+  return {
+    name: 'UDP datagrams of every size arrive and come back',
+    rows: ['#1', '#2', '#27'],
+    passed,
+    detail,
+  };
 }
 
 function pingsReturn({ pings }: Observations): Check {
   const passed = pings.every(({ sent, received }) => sent === received);
-  const detail = each(pings, ({ family, sent, received }) => `IPv${family}: ${sent} sent, ${received} answered`);
+  const detail = each(
+    pings,
+    ({ family, sent, received }) => `IPv${family}: ${sent} sent, ${received} answered`,
+  );
   return { name: 'pings are answered', rows: ['#3', '#113'], passed, detail };
 }
 
@@ -53,25 +70,35 @@ function serverSeesClient({ transfers, datagrams }: Observations): Check {
   const sockets = [...transfers, ...datagrams];
   const passed = sockets.every(
     ({ family, client, clientSeenByServer: view }) =>
-      view.address === sites.a.host[family === 4 ? 0 : 1] && view.address === client.address && view.port === client.port,
+      view.address === sites.a.host[family === 4 ? 0 : 1] &&
+      view.address === client.address &&
+      view.port === client.port,
   );
   const detail = each(
     sockets.slice(0, 2),
-    ({ client, clientSeenByServer: view }) => `client ${client.address} port ${client.port}, server sees ${view.address} port ${view.port}`,
+    ({ client, clientSeenByServer: view }) =>
+      `client ${client.address} port ${client.port}, server sees ${view.address} port ${view.port}`,
   );
   return { name: 'the server sees the client’s own address and port', rows: ['#52'], passed, detail };
 }
 
 function everyPacketAccountedFor({ reports }: Observations): Check {
   const nodes = Object.values(reports);
-  const passed = nodes.length > 0 && nodes.every(
-    ({ unaccounted, failures, poolAvailable, poolCapacity }) =>
-      unaccounted === 0 && failures.length === 0 && poolAvailable === poolCapacity,
-  );
+  const passed =
+    nodes.length > 0 &&
+    nodes.every(
+      ({ unaccounted, failures, poolAvailable, poolCapacity }) =>
+        unaccounted === 0 && failures.length === 0 && poolAvailable === poolCapacity,
+    );
   const detail = each(nodes, ({ name, unaccounted, failures, poolAvailable, poolCapacity }) => {
     return `${name}: ${unaccounted} unaccounted, ${failures.length} failures, ${poolCapacity - poolAvailable} buffers out`;
   });
-  return { name: 'received = emitted + dropped + held, at every stage of every node', rows: ['F6', 'F26', 'F30'], passed, detail };
+  return {
+    name: 'received = emitted + dropped + held, at every stage of every node',
+    rows: ['F6', 'F26', 'F30'],
+    passed,
+    detail,
+  };
 }
 
 /** AEAD operations of a node's stages that seal or open. */
@@ -102,12 +129,18 @@ function gatewayChecks(seen: Observations): Check[] {
       name: 'gateways do no AEAD operation on data packets',
       rows: ['#11', '#32', '#60', '#74'],
       passed: rows.every((gateway) => gateway.data > 0 && gateway.operations === gateway.controlSeen),
-      detail: each(rows, (gateway) => `${gateway.name}: ${gateway.data} data packets, ${gateway.operations} operations for ${gateway.controlSeen} control packets seen`),
+      detail: each(
+        rows,
+        (gateway) =>
+          `${gateway.name}: ${gateway.data} data packets, ${gateway.operations} operations for ${gateway.controlSeen} control packets seen`,
+      ),
     },
     {
       name: 'gateways hold control channels only',
       rows: ['#32', '#43', '#44'],
-      passed: rows.every(({ channels }) => channels.length === 2 && channels.every((name) => /^(gw|host)-/.test(name))),
+      passed: rows.every(
+        ({ channels }) => channels.length === 2 && channels.every((name) => /^(gw|host)-/.test(name)),
+      ),
       detail: each(rows, ({ name, channels }) => `${name}: ${channels.join(', ')}`),
     },
     {
@@ -119,7 +152,9 @@ function gatewayChecks(seen: Observations): Check[] {
     {
       name: 'duplicates on control packets only',
       rows: ['#42', '#55', '#59'],
-      passed: rows.every(({ duplicated }) => duplicated > 0) && rows.reduce((sum, { duplicated }) => sum + duplicated, 0) === counts.wan.control,
+      passed:
+        rows.every(({ duplicated }) => duplicated > 0) &&
+        rows.reduce((sum, { duplicated }) => sum + duplicated, 0) === counts.wan.control,
       detail: `${each(rows, ({ name, duplicated }) => `${name} duplicated ${duplicated}`)}; ${counts.wan.control} control and ${dataPackets} data packets on the WAN`,
     },
   ];

@@ -28,7 +28,11 @@ const say = (line: string): void => void process.stderr.write(line + '\n');
 function choose({ memory }: Options): { backend: Backend; why: string } {
   if (memory === true) return { backend: memoryBackend, why: 'as asked' };
   const machine = available();
-  if (machine.ok) return { backend: namespacesBackend, why: 'this machine lets us make network namespaces and TUN devices' };
+  if (machine.ok)
+    return {
+      backend: namespacesBackend,
+      why: 'this machine lets us make network namespaces and TUN devices',
+    };
   return { backend: memoryBackend, why: `${machine.reason}; for real Linux stacks: ${machine.fix}` };
 }
 
@@ -54,7 +58,12 @@ async function run(scenario: Scenario, options: Options): Promise<ScenarioResult
 function find(name: string): Scenario {
   const scenario = scenarios.find((candidate) => candidate.name === name);
   if (scenario !== undefined) return scenario;
-  say(`no scenario "${name}"${suggest(name, scenarios.map((candidate) => candidate.name))}`);
+  say(
+    `no scenario "${name}"${suggest(
+      name,
+      scenarios.map((candidate) => candidate.name),
+    )}`,
+  );
   throw new CommanderError(2, 'lab.unknown', 'unknown scenario');
 }
 
@@ -75,7 +84,10 @@ program
   .action(async () => {
     const { passed } = await run(scenarios[0]!, { offload: true });
     if (!passed) process.exitCode = 1;
-    else say('\nnext: npm run lab -- vpn --stay   keeps the network for your own experiments; README.md says more');
+    else
+      say(
+        '\nnext: npm run lab -- vpn --stay   keeps the network for your own experiments; README.md says more',
+      );
   });
 program
   .command('run', { isDefault: true })
@@ -85,7 +97,9 @@ program
   .option('--json', 'the result as JSON, alone on standard output')
   .option('--pcap <directory>', 'write a capture of each leg there')
   .option('--stay', 'keep the network until interrupted')
-  .addOption(new Option('--interception <method>', 'how packets reach the nodes').choices(['auto', 'tc', 'rules']))
+  .addOption(
+    new Option('--interception <method>', 'how packets reach the nodes').choices(['auto', 'tc', 'rules']),
+  )
   .option('--no-offload', 'without large segments between kernel and nodes')
   .option('--seed <number>', 'repeat a run in memory exactly', readSeed)
   .action(async (name: string, options: Options) => {

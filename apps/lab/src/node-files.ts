@@ -21,7 +21,9 @@ export interface LabChannel {
 export interface NodeFiles {
   readonly channels: readonly LabChannel[];
   /** Configuration file content by node; `keys` files stand beside them. */
-  readonly nodes: Partial<Record<NodeName, { readonly configuration: object; readonly keys: { channels: object[] } }>>;
+  readonly nodes: Partial<
+    Record<NodeName, { readonly configuration: object; readonly keys: { channels: object[] } }>
+  >;
 }
 
 interface ChannelPlan {
@@ -91,14 +93,24 @@ const plans: Record<LabMode, readonly ChannelPlan[]> = {
 };
 
 function configurations(mode: LabMode, machine: Machine): NodeFiles['nodes'] {
-  const common = (app: string, name: NodeName): object => ({ app, name, keys: `${name}.keys.yaml`, ...machine });
+  const common = (app: string, name: NodeName): object => ({
+    app,
+    name,
+    keys: `${name}.keys.yaml`,
+    ...machine,
+  });
   const host = (name: NodeName, own: typeof a | typeof b, far: typeof a | typeof b): object => ({
     ...common('host', name),
     interface: 'lan0',
     addresses: own.host,
     policy: [{ name: 'far-site', remote: far.prefixes, mode }],
   });
-  const gateway = (name: NodeName, peer: NodeName, own: typeof a | typeof b, far: typeof a | typeof b): object => ({
+  const gateway = (
+    name: NodeName,
+    peer: NodeName,
+    own: typeof a | typeof b,
+    far: typeof a | typeof b,
+  ): object => ({
     ...common('gateway', name),
     lan: { interface: 'lan0', prefixes: own.prefixes },
     wan: { interface: 'wan0', addresses: own.wan },

@@ -14,7 +14,11 @@ export const scenarios: readonly Scenario[] = [
     mode: 'vpn',
     summary: 'two private networks behind two NAT gateways; hosts see each other’s private addresses',
   },
-  { name: 'lan', mode: 'lan', summary: 'host to host with plain routers in between; no NAT, no gateway of ours' },
+  {
+    name: 'lan',
+    mode: 'lan',
+    summary: 'host to host with plain routers in between; no NAT, no gateway of ours',
+  },
 ];
 
 /** How much traffic: the real stacks get the full measure, the scripted ones a small one. */
@@ -25,7 +29,11 @@ export const amounts = {
 
 export type RunOptions = Omit<BackendOptions, 'mode'>;
 
-export async function runScenario(scenario: Scenario, backend: Backend, options: RunOptions): Promise<ScenarioResult> {
+export async function runScenario(
+  scenario: Scenario,
+  backend: Backend,
+  options: RunOptions,
+): Promise<ScenarioResult> {
   const seen = await backend.run({ ...options, mode: scenario.mode });
   const checks = judge(scenario.mode, seen);
   return {

@@ -71,11 +71,14 @@ export class WireObserver {
     if (Buffer.from(octets.buffer, octets.byteOffset, octets.length).includes(this.#marker)) {
       this.#problem('plaintext', leg, octets);
     }
-    const isWhole = family === 4 ? octets.length >= ipv4.HEADER_BYTES_MIN : family === 6 && octets.length >= ipv6.HEADER_BYTES;
+    const isWhole =
+      family === 4
+        ? octets.length >= ipv4.HEADER_BYTES_MIN
+        : family === 6 && octets.length >= ipv6.HEADER_BYTES;
     if (!isWhole) return this.#problem('malformed', leg, octets);
     const protocol = family === 4 ? ipv4.protocol(octets, 0) : ipv6.nextHeader(octets, 0);
     const transport = family === 4 ? ipv4.headerBytes(octets, 0) : ipv6.HEADER_BYTES;
-    if (protocol === ip.ICMPV6 && isNeighbourDiscovery(octets, transport) || protocol === 0) {
+    if ((protocol === ip.ICMPV6 && isNeighbourDiscovery(octets, transport)) || protocol === 0) {
       this.counts[leg].other += 1;
       return;
     }
@@ -95,12 +98,20 @@ export class WireObserver {
     if (!isRight) this.#problem('checksum', leg, octets);
   }
 
-  #classify(leg: Leg, octets: Uint8Array, family: number, protocol: number, transport: number, payload: number): void {
+  #classify(
+    leg: Leg,
+    octets: Uint8Array,
+    family: number,
+    protocol: number,
+    transport: number,
+    payload: number,
+  ): void {
     const wire = octets.length - payload;
     const spi = wire >= SHIM_MIN ? esp.spi(octets, payload) : 0;
     const count = this.counts[leg];
     const controlLeg = this.#controlLeg.get(spi);
-    if (protocol === ip.TCP || protocol === ip.UDP) this.#destinationPorts.add(tcp.destinationPort(octets, transport));
+    if (protocol === ip.TCP || protocol === ip.UDP)
+      this.#destinationPorts.add(tcp.destinationPort(octets, transport));
     if (controlLeg !== undefined) {
       count.control += 1;
       this.#controlSpisSeen[leg].add(spi);
@@ -126,7 +137,9 @@ export class WireObserver {
     if (protocol === ip.UDP) this.#udpWireSizes.set(wire, (this.#udpWireSizes.get(wire) ?? 0) + 1);
     if (protocol !== ip.TCP) return;
     const addresses = family === 4 ? octets.subarray(12, 20) : octets.subarray(8, 40);
-    const key = Buffer.from(addresses).toString('hex') + Buffer.from(octets.subarray(transport, transport + 4)).toString('hex');
+    const key =
+      Buffer.from(addresses).toString('hex') +
+      Buffer.from(octets.subarray(transport, transport + 4)).toString('hex');
     const segments = this.#segments.get(key) ?? [];
     this.#segments.set(key, segments);
     segments.push({ sequence: tcp.sequence(octets, transport), wire, flags: tcp.flags(octets, transport) });
@@ -142,12 +155,23 @@ export class WireObserver {
   }
 
   /** What the captures show. `datagramSizes`: payload octets of the UDP datagrams both hosts sent over LAN A. */
-  checks(expected: { readonly hasControlChannels: boolean; readonly datagramSizes: readonly number[]; readonly serverPorts: readonly number[] }): Check[] {
-    const seen = legs.map((leg) => `${leg} ${this.counts[leg].control} control + ${this.counts[leg].data} data`).join(', ');
+  checks(expected: {
+    readonly hasControlChannels: boolean;
+    readonly datagramSizes: readonly number[];
+    readonly serverPorts: readonly number[];
+  }): Check[] {
+    const seen = legs
+      .map((leg) => `${leg} ${this.counts[leg].control} control + ${this.counts[leg].data} data`)
+      .join(', ');
     const checks: Check[] = [
       this.#clean('plaintext', 'no plaintext run of a payload on any leg', ['#23', '#30', '#49'], seen),
       this.#clean('unprotected', 'every packet of a protected flow carries a shim', ['#22', '#104'], seen),
-      this.#clean('checksum', 'every IP and transport checksum and length on the wire is right', ['#22'], seen),
+      this.#clean(
+        'checksum',
+        'every IP and transport checksum and length on the wire is right',
+        ['#22'],
+        seen,
+      ),
       this.#protocolCheck(expected.serverPorts),
       this.#lengthCheck(),
       this.#segmentCheck(),
@@ -160,16 +184,28 @@ export class WireObserver {
   #clean(kind: ProblemKind, name: string, rows: string[], seen: string): Check {
     const list = this.#problems[kind];
     const passed = list.length === 0 && this.dataPackets > 0;
-    return { name, rows, passed, detail: passed ? seen : `${list.length} packets, first ${list[0] ?? 'none: no data seen'}` };
+    return {
+      name,
+      rows,
+      passed,
+      detail: passed ? seen : `${list.length} packets, first ${list[0] ?? 'none: no data seen'}`,
+    };
   }
 
   #protocolCheck(serverPorts: readonly number[]): Check {
     const known: readonly number[] = [ip.TCP, ip.UDP, ip.ICMP, ip.ICMPV6];
     const isKnown = [...this.#protocols.keys()].every((protocol) => known.includes(protocol));
     const arePortsReadable = serverPorts.every((port) => this.#destinationPorts.has(port));
-    const detail = [...this.#protocols].map(([protocol, count]) => `protocol ${protocol}: ${count}`).join(', ');
+    const detail = [...this.#protocols]
+      .map(([protocol, count]) => `protocol ${protocol}: ${count}`)
+      .join(', ');
     const passed = isKnown && arePortsReadable && this.#problems.malformed.length === 0;
-    return { name: 'protocol field is TCP, UDP or ICMP, ports are readable', rows: ['#22', '#4'], passed, detail };
+    return {
+      name: 'protocol field is TCP, UDP or ICMP, ports are readable',
+      rows: ['#22', '#4'],
+      passed,
+      detail,
+    };
   }
 
   #lengthCheck(): Check {
@@ -185,7 +221,12 @@ export class WireObserver {
     // A packet lost on the way, or cut off at the end of a capture, is on fewer legs; it must stay a rarity.
     const passed = whole > 0 && different === 0 && partial <= (whole + partial) / 100;
     const detail = `${whole} data packets on all three legs at one length, ${different} at several, ${partial} not on all legs`;
-    return { name: 'a data packet has the same length on all legs', rows: ['#59', '#42', '#51'], passed, detail };
+    return {
+      name: 'a data packet has the same length on all legs',
+      rows: ['#59', '#42', '#51'],
+      passed,
+      detail,
+    };
   }
 
   /** TCP: the distance to the next sequence number is what the stack put in; the rest of the wire payload is shim. */
@@ -207,7 +248,10 @@ export class WireObserver {
       name: 'TCP data packets are 26 to 29 octets longer than the stack made them',
       rows: ['#37', '#70'],
       passed: exact > 0 && wrong.length === 0,
-      detail: wrong.length === 0 ? `${exact} segments, overheads ${range}` : `${wrong.length} of ${exact + wrong.length}: ${wrong[0]}`,
+      detail:
+        wrong.length === 0
+          ? `${exact} segments, overheads ${range}`
+          : `${wrong.length} of ${exact + wrong.length}: ${wrong[0]}`,
     };
   }
 
@@ -232,9 +276,17 @@ export class WireObserver {
   #controlCheck(): Check {
     const sets = legs.map((leg) => this.#controlSpisSeen[leg]);
     const shared = [...sets[0]!].filter((spi) => sets[1]!.has(spi) || sets[2]!.has(spi)).length;
-    const passed = this.#problems.wrongLeg.length === 0 && shared === 0 && sets.every((set) => set.size === 2);
-    const detail = legs.map((leg, index) => `${leg}: ${this.counts[leg].control} under ${sets[index]!.size} SPIs`).join(', ');
-    return { name: 'control packets have an SPI and key of their own on each leg', rows: ['#30', '#43', '#73'], passed, detail };
+    const passed =
+      this.#problems.wrongLeg.length === 0 && shared === 0 && sets.every((set) => set.size === 2);
+    const detail = legs
+      .map((leg, index) => `${leg}: ${this.counts[leg].control} under ${sets[index]!.size} SPIs`)
+      .join(', ');
+    return {
+      name: 'control packets have an SPI and key of their own on each leg',
+      rows: ['#30', '#43', '#73'],
+      passed,
+      detail,
+    };
   }
 }
 
@@ -254,7 +306,9 @@ function stepsOf(segments: readonly Segment[]): { wire: number; clear: number }[
     bySequence.set(segment.sequence, isConflict ? undefined : segment);
   }
   const origin = segments[0]?.sequence ?? 0;
-  const ordered = [...bySequence].sort(([left], [right]) => ((left - origin) >>> 0) - ((right - origin) >>> 0));
+  const ordered = [...bySequence].sort(
+    ([left], [right]) => ((left - origin) >>> 0) - ((right - origin) >>> 0),
+  );
   return ordered.flatMap(([sequence, segment], index) => {
     const next = ordered[index + 1];
     if (segment === undefined || next === undefined) return [];

@@ -21,10 +21,13 @@ export const coreModule = new ContainerModule(({ bind }) => {
   bind(PacketPoolToken)
     .toResolvedValue(() => new PacketPool())
     .inSingletonScope();
-  bind(StageFactoryToken).toResolvedValue((device) => deviceStage(device), [PacketDeviceToken]).inSingletonScope();
+  bind(StageFactoryToken)
+    .toResolvedValue((device) => deviceStage(device), [PacketDeviceToken])
+    .inSingletonScope();
   bind(StageRegistryToken)
-    .toResolvedValue((factories: StageFactory[]) => new StageRegistry(factories), [
-      { serviceIdentifier: StageFactoryToken, isMultiple: true },
-    ])
+    .toResolvedValue(
+      (factories: StageFactory[]) => new StageRegistry(factories),
+      [{ serviceIdentifier: StageFactoryToken, isMultiple: true }],
+    )
     .inSingletonScope();
 });

@@ -8,7 +8,10 @@ export const deviceDescriptor = describeStage({
   summary: 'Where packets enter and leave the graph.',
   specifications: ['draft section 6'],
   inputs: {
-    outbound: { accepts: ['sealed', 'translated', 'clear'], description: 'Towards the network: a host’s wire, a gateway’s WAN.' },
+    outbound: {
+      accepts: ['sealed', 'translated', 'clear'],
+      description: 'Towards the network: a host’s wire, a gateway’s WAN.',
+    },
     inbound: {
       accepts: ['opened', 'sealed', 'translated', 'clear'],
       description: 'Towards what the node protects: a host’s own stack, a gateway’s LAN.',
@@ -16,7 +19,9 @@ export const deviceDescriptor = describeStage({
   },
   outputs: { rx: { emits: 'raw', description: 'Everything the device delivers.' } },
   options: {},
-  counters: { refused: { unit: 'packets', description: 'Sent, but the far side of the device did not take them.' } },
+  counters: {
+    refused: { unit: 'packets', description: 'Sent, but the far side of the device did not take them.' },
+  },
   drops: {},
 });
 

@@ -172,7 +172,8 @@ export class FlowTable {
 
   #equals(entry: number, key: FlowKey): boolean {
     const at = entry * FLOW_KEY_WORDS;
-    for (let word = 0; word < FLOW_KEY_WORDS; word += 1) if (this.#keys[at + word] !== key[word]) return false;
+    for (let word = 0; word < FLOW_KEY_WORDS; word += 1)
+      if (this.#keys[at + word] !== key[word]) return false;
     return true;
   }
 

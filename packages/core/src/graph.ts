@@ -53,7 +53,13 @@ class StageNode {
   readonly #outputList: readonly OutputPort[];
   readonly #unconnected: string[] = [];
 
-  constructor(id: number, name: string, options: Readonly<Record<string, unknown>>, kind: string, setting: GraphSetting) {
+  constructor(
+    id: number,
+    name: string,
+    options: Readonly<Record<string, unknown>>,
+    kind: string,
+    setting: GraphSetting,
+  ) {
     const { pool, clock, registry } = setting;
     const factory = registry.find(kind)!;
     const { descriptor } = factory;
@@ -181,7 +187,10 @@ export class Graph {
     this.#ticking = [...this.#nodes.values()].filter((node) => node.stage.tick !== undefined);
   }
 
-  /** One pass: every source emits what waits, which runs to completion, then housekeeping where due. Returns packets taken in. */
+  /**
+   * One pass: every source emits what waits, which runs to completion, then housekeeping where due. Returns
+   * packets taken in.
+   */
   poll(): number {
     let taken = 0;
     for (const node of this.#sources) {
@@ -202,7 +211,11 @@ export class Graph {
 
   /** The last exception of each stage that threw; empty where none did. */
   failures(): ReadonlyMap<string, unknown> {
-    return new Map([...this.#nodes].filter(([, node]) => node.lastError !== undefined).map(([name, node]) => [name, node.lastError]));
+    return new Map(
+      [...this.#nodes]
+        .filter(([, node]) => node.lastError !== undefined)
+        .map(([name, node]) => [name, node.lastError]),
+    );
   }
 
   stop(): void {

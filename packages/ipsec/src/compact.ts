@@ -8,7 +8,8 @@ import type { InboundSa, OutboundSa } from './security-association.ts';
  *
  *     before  | IP | T | payload |
  *     after   | IP | T | SPI, sequence | ciphertext(payload, padding, pad length, next header) | ICV |
- *                                      8                                   0 to 3, 1, 1          16    = 26 to 29 octets
+ *                                      8                                   0 to 3, 1, 1          16    = 26
+ * to 29 octets
  *
  * Nonce: 4 octets of salt and the 64-bit sequence number, implicit in the packet (RFC 8750). Associated data: SPI and
  * 64-bit sequence number as RFC 4106 section 5 has them, then the header image.

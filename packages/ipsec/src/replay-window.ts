@@ -6,7 +6,8 @@
  *     too old |<------------ window ------------>| new, moves the window
  *     ------- seen? look at the bit ------------ |
  *
- * Sequence numbers are held as JavaScript integers: 2^53 packets are 28 years at ten million a second. The two steps are
+ * Sequence numbers are held as JavaScript integers: 2^53 packets are 28 years at ten million a second. The
+ * two steps are
  * apart on purpose: `willAccept` before the ICV is checked, `markAccepted` only after it verified.
  */
 export const WINDOW_PACKETS_DEFAULT = 1024;

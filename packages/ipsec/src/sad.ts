@@ -3,7 +3,8 @@ import type { CryptoProvider } from './crypto/aead.ts';
 import { InboundSa, OutboundSa, type SaParameters } from './security-association.ts';
 
 /**
- * `control`: with a gateway, or between gateways. `data`: end host to end host; its keys never reach a gateway. `both`: one
+ * `control`: with a gateway, or between gateways. `data`: end host to end host; its keys never reach a
+ * gateway. `both`: one
  * channel between two hosts on a LAN, where no gateway is in the way (section 6.1 of the draft).
  */
 export type ChannelRole = 'control' | 'data' | 'both';
@@ -17,7 +18,10 @@ export interface ChannelParameters {
   readonly outbound: SaParameters;
 }
 
-/** A pair of nodes' secure channel: the SA to send on, and the selectors of what may arrive (RFC 4301 section 4.4.2). */
+/**
+ * A pair of nodes' secure channel: the SA to send on, and the selectors of what may arrive (RFC 4301 section
+ * 4.4.2).
+ */
 export class Channel {
   readonly index: number;
   readonly name: string;

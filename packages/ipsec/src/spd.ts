@@ -28,7 +28,10 @@ export class Spd {
     this.rules = rules;
   }
 
-  /** Index of the first rule for a packet whose local end is its source (`outbound`) or its destination; -1 for none. */
+  /**
+   * Index of the first rule for a packet whose local end is its source (`outbound`) or its destination; -1
+   * for none.
+   */
   match(
     bytes: Uint8Array,
     at: number,

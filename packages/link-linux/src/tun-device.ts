@@ -17,7 +17,8 @@ export interface TunOptions {
   readonly txQueueLength?: number;
   readonly ttlIncrementInbound?: boolean;
   /**
-   * False where inbound packets go on over another network, as a gateway's do: they leave whole, for TCP segments with a
+   * False where inbound packets go on over another network, as a gateway's do: they leave whole, for TCP
+   * segments with a
    * shim must not be merged, and a capture there is to see what is on the wire.
    */
   readonly inboundIsLocal?: boolean;

@@ -66,7 +66,10 @@ export async function ngisec(
       const { name } = validate(new ConfigurationFile(file), z.looseObject({ name: commonSchema.name }));
       const pid = ownerPid(name);
       if (pid !== undefined) {
-        throw new LinkError(`${name} is running as process ${pid}`, `Stop it with: kill ${pid}; it cleans up by itself.`);
+        throw new LinkError(
+          `${name} is running as process ${pid}`,
+          `Stop it with: kill ${pid}; it cleans up by itself.`,
+        );
       }
       output.out(undoStale(name) ? `${name}: undone` : `${name}: nothing to undo`);
     });

@@ -23,10 +23,14 @@ export interface RunOptions {
 }
 
 /**
- * Runs a node until it is told to stop: opens its TUN device, diverts the traffic, moves packets, and leaves the machine
+ * Runs a node until it is told to stop: opens its TUN device, diverts the traffic, moves packets, and leaves
+ * the machine
  * as it found it. Throws `LinkError` where rights or kernel features are missing.
  */
-export async function run({ application, configuration, keyFile }: Loaded, options: RunOptions = {}): Promise<void> {
+export async function run(
+  { application, configuration, keyFile }: Loaded,
+  options: RunOptions = {},
+): Promise<void> {
   const { report, say } = options;
   if (report !== undefined) refuseUnwritable(report);
   forbidCoreDumps();
@@ -72,7 +76,10 @@ function refuseUnwritable(report: string): void {
   try {
     accessSync(dirname(resolve(report)), constants.W_OK);
   } catch {
-    throw new LinkError(`the report cannot be written to ${report}`, 'Name a file in a directory that exists and can be written.');
+    throw new LinkError(
+      `the report cannot be written to ${report}`,
+      'Name a file in a directory that exists and can be written.',
+    );
   }
 }
 

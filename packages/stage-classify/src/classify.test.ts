@@ -1,8 +1,7 @@
 import { Spd } from '@ngisec/ipsec';
-import { buildEcho, buildIp, buildTcp, buildUdp, preparePacket } from '@ngisec/testkit';
+import { buildEcho, buildIp, buildTcp, buildUdp, preparePacket, StageBench } from '@ngisec/testkit';
 import { ip, tcp, write32 } from '@ngisec/wire';
 import { prefixes, TestSad } from '../test/secure-channels.ts';
-import { StageBench } from '../test/stage-bench.ts';
 import { controlClassifier } from './control-classifier.ts';
 import { direction } from './direction.ts';
 import { inboundPolicy, outboundPolicy } from './policy.ts';

@@ -31,7 +31,10 @@ const validPackets = ends.flatMap((way) => [
   buildEcho({ ...way, payload }),
 ]);
 
-/** Policy and ESP ran before the flow tracker: a rule is set, and a channel on what comes in; a declaration is a message. */
+/**
+ * Policy and ESP ran before the flow tracker: a rule is set, and a channel on what comes in; a declaration
+ * is a message.
+ */
 function prepareForFlows(pool: PacketPool, packet: number, input: string): boolean {
   if (!preparePacket(pool, packet)) return false;
   pool.rule[packet] = 0;

@@ -6,7 +6,8 @@ const HOPS = 64;
 
 /**
  * A new packet with the headers of `packet` and, in place of its payload, a control message that declares how the
- * flow's data is protected; -1 where the pool is empty or the headers fill a slot by themselves. The user's payload never reaches a gateway (#33 `split`).
+ * flow's data is protected; -1 where the pool is empty or the headers fill a slot by themselves. The user's
+ * payload never reaches a gateway (#33 `split`).
  *
  *     | IP | T | declaration: data SPI, suite, mode |
  */

@@ -73,7 +73,8 @@ export class FlowState {
   }
 
   /**
-   * True where something came back within the idle limit. Where a flow only goes one way, nothing leaves the far site to
+   * True where something came back within the idle limit. Where a flow only goes one way, nothing leaves the
+   * far site to
    * refresh its gateway's binding (RFC 4787 REQ-6), so that the flow has to be announced again.
    */
   isConfirmed(entry: number, nowMs: number): boolean {

@@ -1,9 +1,17 @@
 import { limits, seededRandom } from '@ngisec/core';
 import { controlMessage, nextHeaders, Spd, type Channel } from '@ngisec/ipsec';
-import { buildEcho, buildTcp, buildUdp, parseIp, preparePacket, type IpPacket } from '@ngisec/testkit';
+import {
+  buildEcho,
+  buildTcp,
+  buildUdp,
+  parseIp,
+  preparePacket,
+  type IpPacket,
+  StageBench,
+  type Emitted,
+} from '@ngisec/testkit';
 import { ip, read32, tcp } from '@ngisec/wire';
 import { prefixes, TestSad } from '../test/secure-channels.ts';
-import { StageBench, type Emitted } from '../test/stage-bench.ts';
 import { flowTracker } from './flow-tracker.ts';
 
 const VPN = 0;

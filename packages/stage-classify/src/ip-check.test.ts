@@ -1,6 +1,5 @@
-import { buildTcp, buildUdp } from '@ngisec/testkit';
+import { buildTcp, buildUdp, StageBench, type Emitted } from '@ngisec/testkit';
 import { ipv4 } from '@ngisec/wire';
-import { StageBench, type Emitted } from '../test/stage-bench.ts';
 import { ipCheck } from './ip-check.ts';
 
 const bench = (): StageBench => new StageBench(ipCheck, { prepare: () => true });

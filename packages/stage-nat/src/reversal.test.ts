@@ -83,7 +83,10 @@ const packet = fc.oneof(
     .map(({ hosts: ends, header: fields, ...rest }) => buildEcho({ ...ends, ...fields, ...rest })),
 );
 
-/** Gateways A and B with a binding for the packet's flow on both sides, A's on a drawn port where `other` holds its own. */
+/**
+ * Gateways A and B with a binding for the packet's flow on both sides, A's on a drawn port where `other`
+ * holds its own.
+ */
 function gatewaysFor(octets: Uint8Array, isRemapped: boolean): { a: GatewayBench; b: GatewayBench } {
   const setting = { prepare: preparePacket, clock: new VirtualClock() };
   const [a, b] = [new GatewayBench('a', setting), new GatewayBench('b', setting)];

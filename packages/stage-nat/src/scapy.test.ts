@@ -19,7 +19,8 @@ import sys
 from scapy.all import IP, IPv6, TCP, UDP, ICMP, ICMPv6EchoRequest, Raw, raw
 def rebuilt(packet):
   fresh = packet.copy()
-  for layer, fields in ((IP, ('len', 'chksum')), (IPv6, ('plen',)), (TCP, ('chksum', 'dataofs')), (UDP, ('len', 'chksum')),
+  for layer, fields in ((IP, ('len', 'chksum')), (IPv6, ('plen',)), (TCP, ('chksum', 'dataofs')),
+      (UDP, ('len', 'chksum')),
                         (ICMP, ('chksum',)), (ICMPv6EchoRequest, ('cksum',))):
     if layer in fresh:
       for field in fields: delattr(fresh[layer], field)

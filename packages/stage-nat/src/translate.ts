@@ -3,7 +3,8 @@ import { checksum, icmp, ip, ipv4, write16, write32 } from '@ngisec/wire';
 import type { BindingTable } from './binding-table.ts';
 
 /**
- * Writes a binding's addresses and ports over the packet's readable headers, outer ones where it leaves, inner ones where
+ * Writes a binding's addresses and ports over the packet's readable headers, outer ones where it leaves,
+ * inner ones where
  * it arrives, and brings both checksums along incrementally (RFC 3022 section 4.2, RFC 1624). `key` is scratch.
  */
 export function translate(

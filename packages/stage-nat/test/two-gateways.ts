@@ -1,12 +1,12 @@
 import { seededRandom, type VirtualClock } from '@ngisec/core';
 import { chooseProvider, Sad, type Channel, type ChannelRole } from '@ngisec/ipsec';
 import { parseAddress, parsePrefix, type Prefix } from '@ngisec/wire';
+import { StageBench, type BenchSetting } from '@ngisec/testkit';
 import { BindingTable, type BindingLimits } from '../src/binding-table.ts';
 import { duplicator } from '../src/duplicator.ts';
 import { nat } from '../src/nat.ts';
 import { reverseNat } from '../src/reverse-nat.ts';
 import type { Site } from '../src/site.ts';
-import { StageBench, type BenchSetting } from './stage-bench.ts';
 
 const { provider } = chooseProvider('node');
 const prefixes = (...texts: string[]): Prefix[] => texts.map((text) => parsePrefix(text)!);
@@ -68,7 +68,10 @@ export class GatewayBench {
     this.reverseNat = new StageBench(reverseNat(this.table, this.site, this.sad), setting);
   }
 
-  /** A control packet from the LAN in the clear, as it goes to the peer gateway's channel; undefined where NAT dropped it. */
+  /**
+   * A control packet from the LAN in the clear, as it goes to the peer gateway's channel; undefined where
+   * NAT dropped it.
+   */
   sendControl(octets: Uint8Array, nextHeader?: number): ReturnType<StageBench['feed']>[number] | undefined {
     const fields = nextHeader === undefined ? {} : { nextHeader };
     const [duplicated] = this.duplicator.feed('in', octets, fields);

@@ -1,8 +1,7 @@
 import { PacketPool } from '@ngisec/core';
 import { chooseProvider, compact, Sad } from '@ngisec/ipsec';
-import { buildTcp, buildUdp, preparePacket, stageCompliance } from '@ngisec/testkit';
+import { buildTcp, buildUdp, preparePacket, stageCompliance, StageBench } from '@ngisec/testkit';
 import { ip, ipv4, ipv6, parsePrefix } from '@ngisec/wire';
-import { StageBench } from '../test/stage-bench.ts';
 import { codePoints, dscpMarker } from './dscp-marker.ts';
 
 const families = [

@@ -17,4 +17,5 @@ export * from './router.ts';
 export * from './simulated-device.ts';
 export * from './simulated-link.ts';
 export * from './simulated-network.ts';
+export { StageBench, type BenchSetting, type Emitted } from './stage-bench.ts';
 export * from './stage-compliance.ts';

@@ -22,7 +22,10 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
   return viewedWords;
 }
 
-/** Adds the octets `[at, end)`, taken as 16-bit words from `at` on, to `initial`; an odd last octet is padded with 0. */
+/**
+ * Adds the octets `[at, end)`, taken as 16-bit words from `at` on, to `initial`; an odd last octet is padded
+ * with 0.
+ */
 export function sum(bytes: Uint8Array, at: number, end: number, initial = 0): number {
   let total = initial;
   if ((at & 3) === 0 && end - at >= LONG_RUN_BYTES && bytes.byteOffset % 4 === 0) {

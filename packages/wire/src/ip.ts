@@ -39,7 +39,10 @@ export function transportHeaderBytes(bytes: Uint8Array, at: number, end: number,
   return known && at + 8 <= end ? 8 : 0;
 }
 
-/** The sum of the pseudo-header (RFC 9293 section 3.1, RFC 8200 section 8.1) for a transport part of `length` octets. */
+/**
+ * The sum of the pseudo-header (RFC 9293 section 3.1, RFC 8200 section 8.1) for a transport part of `length`
+ * octets.
+ */
 export function pseudoHeaderSum(
   bytes: Uint8Array,
   at: number,
@@ -52,7 +55,10 @@ export function pseudoHeaderSum(
   return sum(bytes, source, source + 2 * addressBytes(family), protocol + length);
 }
 
-/** Computes the transport checksum of the packet `[at, end)` whose transport header is at `transport`, and writes it. */
+/**
+ * Computes the transport checksum of the packet `[at, end)` whose transport header is at `transport`, and
+ * writes it.
+ */
 export function completeTransportChecksum(
   bytes: Uint8Array,
   at: number,

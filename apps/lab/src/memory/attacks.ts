@@ -24,14 +24,17 @@ function catchDataPacket(lab: MemoryLaboratory, leg: Leg, family: 4 | 6): Caught
   let caught: CaughtPacket | undefined;
   lab.links[leg].interceptor = (octets, direction) => {
     // A forgery whose destination became the sender's own gateway comes back here; it has to be counted there.
-    if (caught !== undefined) return octets.length === caught.octets.length && direction === 'b2a' ? octets : undefined;
-    if (direction !== 'a2b' || octets.length < DATA_PACKET_OCTETS || octets[0]! >>> 4 !== family) return octets;
+    if (caught !== undefined)
+      return octets.length === caught.octets.length && direction === 'b2a' ? octets : undefined;
+    if (direction !== 'a2b' || octets.length < DATA_PACKET_OCTETS || octets[0]! >>> 4 !== family)
+      return octets;
     const transport = family === 4 ? ipv4.headerBytes(octets, 0) : ipv6.HEADER_BYTES;
     if (!dataSpis.has(esp.spi(octets, transport + tcp.headerBytes(octets, transport)))) return octets;
     caught = { octets: octets.slice(), transport };
     return undefined;
   };
-  if (!lab.network.runUntil(() => caught !== undefined, 60_000)) throw new Error(`no data packet came over ${leg}`);
+  if (!lab.network.runUntil(() => caught !== undefined, 60_000))
+    throw new Error(`no data packet came over ${leg}`);
   lab.network.run(SETTLE_MS);
   return caught!;
 }
@@ -51,7 +54,10 @@ function dropsSince(
   };
 }
 
-/** Positions of the bits the ICV answers for: addresses, transport header, shim, payload; not what routers may change. */
+/**
+ * Positions of the bits the ICV answers for: addresses, transport header, shim, payload; not what routers
+ * may change.
+ */
 function* coveredBits({ octets, transport }: CaughtPacket, family: 4 | 6): Generator<number> {
   const addresses = ip.sourceOffset(family);
   const addressesEnd = addresses + 2 * ip.addressBytes(family);
@@ -78,7 +84,10 @@ function injectAll(lab: MemoryLaboratory, leg: Leg, forged: Iterable<Uint8Array>
   return injected;
 }
 
-/** Each packet with one bit flipped: as a line fault leaves it, and with the checksums made right, as an attacker would. */
+/**
+ * Each packet with one bit flipped: as a line fault leaves it, and with the checksums made right, as an
+ * attacker would.
+ */
 function* flipped(caught: CaughtPacket, family: 4 | 6): Generator<Uint8Array> {
   for (const position of coveredBits(caught, family)) {
     const damaged = caught.octets.slice();
@@ -134,7 +143,11 @@ export function replayEverything(lab: MemoryLaboratory, leg: Leg): Check {
   return {
     name: `${leg}: replayed packets are refused`,
     rows: ['#97'],
-    passed: recorded.length > 0 && delivered === 0 && dropped.replayed === recorded.length && dropped.total === dropped.replayed,
+    passed:
+      recorded.length > 0 &&
+      delivered === 0 &&
+      dropped.replayed === recorded.length &&
+      dropped.total === dropped.replayed,
     detail: `${recorded.length} replayed: ${delivered} delivered, ${dropped.total} dropped (${dropped.text})`,
   };
 }
@@ -151,7 +164,12 @@ export function reorderAndDuplicate(lab: MemoryLaboratory): Check {
   const countsBefore = counts();
   wan.a2b.faults = faults;
   wan.b2a.faults = faults;
-  const { sentSha256, receivedSha256 } = startTransfer(lab, 6, 'upload', markedPayload(10 * TRANSFER_OCTETS, SALT)).finish();
+  const { sentSha256, receivedSha256 } = startTransfer(
+    lab,
+    6,
+    'upload',
+    markedPayload(10 * TRANSFER_OCTETS, SALT),
+  ).finish();
   lab.network.run(1000);
   wan.a2b.faults = calm.a2b;
   wan.b2a.faults = calm.b2a;
@@ -162,7 +180,12 @@ export function reorderAndDuplicate(lab: MemoryLaboratory): Check {
   return {
     name: 'reordered packets are taken, duplicated ones refused once each (RFC 4303 window)',
     rows: ['#97', '#103'],
-    passed: isIntact && duplicated > 0 && reordered > 0 && dropped.replayed === duplicated && dropped.total === duplicated,
+    passed:
+      isIntact &&
+      duplicated > 0 &&
+      reordered > 0 &&
+      dropped.replayed === duplicated &&
+      dropped.total === duplicated,
     detail: `${reordered} reordered, ${duplicated} duplicated: ${dropped.total} dropped (${dropped.text}), transfer ${isIntact ? 'intact' : 'broken'}`,
   };
 }

@@ -9,21 +9,24 @@ const small: RunOptions = {
   progress: () => undefined,
 };
 
-describe.each(scenarios.map((scenario) => [scenario.name, scenario] as const))('%s in memory', (_, scenario) => {
-  const running = runScenario(scenario, memoryBackend, small);
+describe.each(scenarios.map((scenario) => [scenario.name, scenario] as const))(
+  '%s in memory',
+  (_, scenario) => {
+    const running = runScenario(scenario, memoryBackend, small);
 
-  test('every check passes', async () => {
-    const { checks } = await running;
-    const failed = checks.filter(({ passed }) => !passed).map(({ name, detail }) => `${name}: ${detail}`);
-    expect(failed).toEqual([]);
-    expect(checks.length).toBeGreaterThan(10);
-  });
+    test('every check passes', async () => {
+      const { checks } = await running;
+      const failed = checks.filter(({ passed }) => !passed).map(({ name, detail }) => `${name}: ${detail}`);
+      expect(failed).toEqual([]);
+      expect(checks.length).toBeGreaterThan(10);
+    });
 
-  test('F11 the same seed gives the same verdicts and the same octets, another seed other octets', async () => {
-    const first = await running;
-    const second = await runScenario(scenario, memoryBackend, small);
-    const other = await runScenario(scenario, memoryBackend, { ...small, seed: 1 });
-    expect(second).toEqual(first);
-    expect(other.figures['wireSha256']).not.toBe(first.figures['wireSha256']);
-  });
-});
+    test('F11 the same seed gives the same verdicts and the same octets, another seed other octets', async () => {
+      const first = await running;
+      const second = await runScenario(scenario, memoryBackend, small);
+      const other = await runScenario(scenario, memoryBackend, { ...small, seed: 1 });
+      expect(second).toEqual(first);
+      expect(other.figures['wireSha256']).not.toBe(first.figures['wireSha256']);
+    });
+  },
+);

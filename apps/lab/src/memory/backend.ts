@@ -18,7 +18,10 @@ async function run(options: BackendOptions): Promise<Observations> {
   progress(`building the network in memory, seed ${seed}`);
   const lab = await MemoryLaboratory.open(mode, seed);
   try {
-    const captured = Object.fromEntries(legs.map((leg) => [leg, [] as TappedPacket[]])) as Record<Leg, TappedPacket[]>;
+    const captured = Object.fromEntries(legs.map((leg) => [leg, [] as TappedPacket[]])) as Record<
+      Leg,
+      TappedPacket[]
+    >;
     let isCapturing = true;
     for (const leg of legs) {
       lab.links[leg].tap((octets, direction, timeMs) => {
@@ -69,16 +72,28 @@ function afterwards(lab: MemoryLaboratory): Check {
     ({ unaccounted, failures, poolAvailable, poolCapacity }) =>
       unaccounted === 0 && failures.length === 0 && poolAvailable === poolCapacity,
   );
-  const detail = reports.map(({ name, unaccounted, failures }) => `${name}: ${unaccounted} unaccounted, ${failures.length} failures`);
-  return { name: 'after the attacks every packet is accounted for', rows: ['F6', 'F30'], passed, detail: detail.join('; ') };
+  const detail = reports.map(
+    ({ name, unaccounted, failures }) => `${name}: ${unaccounted} unaccounted, ${failures.length} failures`,
+  );
+  return {
+    name: 'after the attacks every packet is accounted for',
+    rows: ['F6', 'F30'],
+    passed,
+    detail: detail.join('; '),
+  };
 }
 
 function writeCaptures(directory: string, captured: Readonly<Record<Leg, readonly TappedPacket[]>>): void {
   mkdirSync(directory, { recursive: true });
   for (const leg of legs) {
-    const blocks = [pcapng.sectionHeader('ngisec lab'), pcapng.interfaceDescription({ name: leg, linkType: linkTypes.raw })];
+    const blocks = [
+      pcapng.sectionHeader('ngisec lab'),
+      pcapng.interfaceDescription({ name: leg, linkType: linkTypes.raw }),
+    ];
     for (const { octets, timeMs } of captured[leg]) {
-      blocks.push(pcapng.enhancedPacket({ interfaceId: 0, timeNs: BigInt(Math.round(timeMs * 1e6)), octets }));
+      blocks.push(
+        pcapng.enhancedPacket({ interfaceId: 0, timeNs: BigInt(Math.round(timeMs * 1e6)), octets }),
+      );
     }
     writeFileSync(join(directory, `${leg}.pcapng`), Buffer.concat(blocks));
   }

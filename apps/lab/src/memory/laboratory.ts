@@ -7,7 +7,15 @@ import {
   seededRandom,
 } from '@ngisec/core';
 import { load, assemble, reportOf, type Loaded, type Node, type NodeReport } from '@ngisec/runtime';
-import { directPorts, Router, SimulatedDevice, SimulatedNetwork, Stack, type PacketPort, type SimulatedLink } from '@ngisec/testkit';
+import {
+  directPorts,
+  Router,
+  SimulatedDevice,
+  SimulatedNetwork,
+  Stack,
+  type PacketPort,
+  type SimulatedLink,
+} from '@ngisec/testkit';
 import { compact } from '@ngisec/ipsec';
 import { ContainerModule } from 'inversify';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -24,7 +32,8 @@ export interface LabNode {
 }
 
 /**
- * The laboratory in memory: the same configuration files, graphs and stages as on Linux, over simulated links in virtual
+ * The laboratory in memory: the same configuration files, graphs and stages as on Linux, over simulated
+ * links in virtual
  * time. A seed repeats a run to the last octet: keys, ports and sequence numbers come from it too.
  */
 export class MemoryLaboratory {

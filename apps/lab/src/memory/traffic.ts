@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { TcpConnection } from '@ngisec/testkit';
-import { datagramSizes, markedPayload, type BackendOptions, type Datagrams, type Pings, type SeenSocket, type Transfer } from '../check.ts';
+import {
+  datagramSizes,
+  markedPayload,
+  type BackendOptions,
+  type Datagrams,
+  type Pings,
+  type SeenSocket,
+  type Transfer,
+} from '../check.ts';
 import { sites } from '../topology.ts';
 import type { MemoryLaboratory } from './laboratory.ts';
 

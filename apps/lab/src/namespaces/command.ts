@@ -4,7 +4,10 @@ import { delimiter, join } from 'node:path';
 
 const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin'];
 
-/** For every program of the laboratory: English, and the folders of the administrator's commands, which `su` may leave out. */
+/**
+ * For every program of the laboratory: English, and the folders of the administrator's commands, which `su`
+ * may leave out.
+ */
 export const environment = { ...process.env, LC_ALL: 'C', PATH: folders.join(delimiter) };
 
 /** Runs a command to its end and returns what it printed; throws with what it complained about. */

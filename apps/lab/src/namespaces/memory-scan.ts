@@ -10,7 +10,8 @@ export interface MemoryScan {
 }
 
 /**
- * Looks for patterns in everything a process can read (proc(5): maps, mem). Needs the right to trace the process. Octets the
+ * Looks for patterns in everything a process can read (proc(5): maps, mem). Needs the right to trace the
+ * process. Octets the
  * process changes meanwhile may be missed.
  */
 export function scanMemory(pid: number, patterns: readonly Buffer[]): MemoryScan {

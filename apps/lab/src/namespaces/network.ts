@@ -10,7 +10,10 @@ export const places = ['host-a', 'gw-a', 'inet', 'gw-b', 'host-b'] as const;
 export type Place = NodeName | 'inet';
 
 export interface NetworkOptions {
-  /** `private`: gateways and `inet` forward between the sites' private prefixes. `public`: `inet` knows public ones only. */
+  /**
+   * `private`: gateways and `inet` forward between the sites' private prefixes. `public`: `inet` knows
+   * public ones only.
+   */
   readonly routing: 'public' | 'private';
 }
 

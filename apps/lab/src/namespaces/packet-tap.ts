@@ -16,7 +16,10 @@ const ETHERNET_BYTES = 14;
 const IPV4 = 0x0800;
 const IPV6 = 0x86dd;
 
-/** Holds what a whole transfer leaves behind, should this process get no turn meanwhile. The kernel takes it as needed. */
+/**
+ * Holds what a whole transfer leaves behind, should this process get no turn meanwhile. The kernel takes it
+ * as needed.
+ */
 const RECEIVE_BUFFER_BYTES = 512 * 1024 * 1024;
 const FRAME_BYTES_MAX = 64 * 1024 + ETHERNET_BYTES;
 

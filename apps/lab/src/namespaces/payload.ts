@@ -5,7 +5,10 @@ const BLOCK_BYTES = 64 * 1024;
 const NUMBER_AT = 21;
 const NUMBER_DIGITS = 10;
 
-/** A marked payload of any length in blocks, each with its number in its first line, so that none can stand for another. */
+/**
+ * A marked payload of any length in blocks, each with its number in its first line, so that none can stand
+ * for another.
+ */
 export function* payloadBlocks(octets: number, salt: number): Generator<Buffer> {
   const pattern = markedPayload(BLOCK_BYTES, salt);
   for (let number = 0; number * BLOCK_BYTES < octets; number += 1) {

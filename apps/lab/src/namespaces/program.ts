@@ -61,7 +61,10 @@ export class Program {
     return this.#said.join('\n');
   }
 
-  /** The next line that matches; those before it are passed over. Rejects where the program ends or `timeoutMs` pass. */
+  /**
+   * The next line that matches; those before it are passed over. Rejects where the program ends or
+   * `timeoutMs` pass.
+   */
   async line(matches: (line: string) => boolean, timeoutMs = 20_000): Promise<string> {
     const at = this.#unread.findIndex(matches);
     if (at >= 0) {

@@ -1,5 +1,6 @@
 /**
- * A web client that knows nothing of NGISec: `http-client download|upload URL OCTETS SALT`. Prints one line of JSON about
+ * A web client that knows nothing of NGISec: `http-client download|upload URL OCTETS SALT`. Prints one line
+ * of JSON about
  * the transfer, or ends with 1 and prints the error's code.
  */
 import { createHash } from 'node:crypto';

@@ -1,5 +1,6 @@
 /**
- * Sends a series of datagrams to an echo server and counts what comes back intact: `udp-client ADDRESS PORT COUNT LARGEST`.
+ * Sends a series of datagrams to an echo server and counts what comes back intact: `udp-client ADDRESS PORT
+ * COUNT LARGEST`.
  * Knows nothing of NGISec. Prints one line of JSON.
  */
 import { createSocket } from 'node:dgram';
