@@ -188,12 +188,12 @@ export class BindingTable {
       else this.remove(holder);
     }
     if (known < 0) return this.#insert(inner, outer, peer, false, nowMs);
-    this.#replaceOuter(known, outer, nowMs);
+    this.#replaceOuter(known, outer, peer, nowMs);
     return known;
   }
 
   /** Gives a live binding another outer tuple; the one before stays understood for a while. */
-  #replaceOuter(binding: number, outer: FlowKey, nowMs: number): void {
+  #replaceOuter(binding: number, outer: FlowKey, peer: number, nowMs: number): void {
     this.#endGrace(binding);
     this.#graceOf[binding] = this.#outerOf[binding]!;
     this.#graceUntilMs[binding] = nowMs + this.limits.graceMs;
@@ -201,6 +201,7 @@ export class BindingTable {
     const outerEntry = this.#outer.insert(outer);
     this.#outerOf[binding] = outerEntry;
     this.#innerOf[outerEntry] = binding;
+    this.peer[binding] = peer;
     this.#isOwn[binding] = 0;
     this.#updateAtMs[binding] = NO_UPDATE;
     this.#lastSeenMs[binding] = nowMs;
