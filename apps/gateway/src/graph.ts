@@ -12,6 +12,7 @@ import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
  *          +- data ------------------------> NAT ----------> WAN
  *
  *     LAN <- seal <- reverse NAT <- open <- control -+- WAN
+ *                        +-> seal -> WAN             |       need-mapping, confirmations
  *     LAN <--------- reverse NAT <--------- data ----+
  */
 export function gatewayGraph(options: {
@@ -52,6 +53,7 @@ export function gatewayGraph(options: {
   graph.link(fromWan.out.control, wanOpen.in.in);
   graph.link(wanOpen.out.out, reverseNat.in.control);
   graph.link(reverseNat.out.control, lanSeal.in.in);
+  graph.link(reverseNat.out.answer, wanSeal.in.in);
   graph.link(lanSeal.out.out, device.in.inbound);
   graph.link(fromWan.out.data, reverseNat.in.data);
   graph.link(reverseNat.out.data, device.in.inbound);

@@ -18,4 +18,6 @@ export * from './random.ts';
 export * from './registry.ts';
 export * from './stage.ts';
 export * from './suggest.ts';
+export { TokenBucket } from './token-bucket.ts';
 export * from './tokens.ts';
+export { turnAround } from './turn-around.ts';

@@ -17,6 +17,7 @@ import {
   type SimulatedLink,
 } from '@ngisec/testkit';
 import { compact } from '@ngisec/ipsec';
+import { BindingTable, BindingTableToken } from '@ngisec/stage-nat';
 import { ContainerModule } from 'inversify';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -43,6 +44,8 @@ export class MemoryLaboratory {
   readonly links: Readonly<Record<Leg, SimulatedLink>>;
   readonly stacks: { readonly a: Stack; readonly b: Stack };
   readonly inet = new Router();
+  /** Each gateway's bindings. */
+  readonly bindings = new Map<NodeName, BindingTable>();
 
   private constructor(mode: LabMode, seed: number, loaded: ReadonlyMap<NodeName, Loaded>, files: NodeFiles) {
     this.network = new SimulatedNetwork(seed);
@@ -143,6 +146,10 @@ export class MemoryLaboratory {
       rebind(RandomToken).toConstantValue(random);
       rebind(PacketPoolToken).toConstantValue(new PacketPool());
       bind(PacketDeviceToken).toConstantValue(device);
+      if (role === 'host') return;
+      const table = new BindingTable(random);
+      rebind(BindingTableToken).toConstantValue(table);
+      this.bindings.set(name, table);
     });
     const node = assemble(entry.application, entry.configuration, entry.keyFile.channels, surroundings);
     device.onReadable = () => void node.graph.poll();
