@@ -34,6 +34,11 @@ export function writeAnnouncement(pool: PacketPool, packet: number, dataSa: Outb
 export function turnIntoConfirmation(pool: PacketPool, packet: number): void {
   turnAround(pool, packet);
   const payload = pool.payload[packet]!;
-  pool.end[packet] = controlMessage.writeItemHeader(pool.bytes, payload, controlMessage.items.confirmation, 0);
+  pool.end[packet] = controlMessage.writeItemHeader(
+    pool.bytes,
+    payload,
+    controlMessage.items.confirmation,
+    0,
+  );
   updateLengths(pool, packet);
 }

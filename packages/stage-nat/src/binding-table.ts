@@ -25,7 +25,7 @@ export interface BindingLimits {
   readonly icmpIdleMs: number;
   readonly tcpEstablishedIdleMs: number;
   readonly tcpTransitoryIdleMs: number;
-  /** How long an outer tuple that was replaced is still understood, so that packets under way survive; 0: not at all. */
+  /** How long an outer tuple that was replaced is still understood, for packets under way; 0: not at all. */
   readonly graceMs: number;
   /** First pause before a mapping update is repeated, doubling up to the longest. */
   readonly updatePauseMs: number;

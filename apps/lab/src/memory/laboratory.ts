@@ -104,7 +104,7 @@ export class MemoryLaboratory {
     );
   }
 
-  /** Drops so far at every node, as `node stage reason`, and at the router. */
+  /** What ended so far at every node, as `node stage reason`, and at the router. */
   drops(): Map<string, number> {
     const drops = new Map<string, number>();
     const note = (key: string, count: number): void => void (count > 0 && drops.set(key, count));
@@ -112,6 +112,8 @@ export class MemoryLaboratory {
       for (const [stage, { drops: reasons }] of Object.entries(node.graph.report())) {
         for (const [reason, count] of Object.entries(reasons)) note(`${name} ${stage} ${reason}`, count);
       }
+      // No drop, but an end all the same: such a packet's slot becomes a question to the peer gateway.
+      note(`${name} reverse-nat asked`, node.graph.report()['reverse-nat']?.counters['asked'] ?? 0);
       const { queueFull, ttlExpired, tooLong } = device.counters;
       note(`${name} device queueFull`, queueFull);
       note(`${name} device ttlExpired`, ttlExpired);
