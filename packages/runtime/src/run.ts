@@ -12,7 +12,6 @@ import { reportOf, writeReport } from './report.ts';
 const IDLE_WAIT_MS = 50;
 /** Passes over the graph before the event loop gets a turn. */
 const PASSES_PER_TURN = 64;
-const POOL_PACKETS = 4096;
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface RunOptions {
@@ -34,7 +33,7 @@ export async function run(
   const { report, say } = options;
   if (report !== undefined) refuseUnwritable(report);
   forbidCoreDumps();
-  const pool = new PacketPool({ packets: POOL_PACKETS });
+  const pool = new PacketPool({ packets: configuration.packets });
   const plan = application.interception(configuration);
   const tun = TunDevice.open({ offload: configuration.offload, inboundIsLocal: plan.kind === 'host' }, pool);
   try {
