@@ -2,6 +2,7 @@ import type { Backend, BackendOptions, Check, ScenarioResult } from './check.ts'
 import { judge } from './judge.ts';
 import { memoryBackend } from './memory/backend.ts';
 import { healFlush } from './memory/healing.ts';
+import { attack } from './namespaces/attack.ts';
 import { namespacesBackend } from './namespaces/backend.ts';
 import type { LabMode } from './node-files.ts';
 
@@ -48,6 +49,12 @@ export const scenarios: readonly Scenario[] = [
     summary:
       'a gateway forgets every mapping under a hundred live flows; they go on, and no keepalive was needed',
     run: { memory: healFlush },
+  },
+  {
+    name: 'attack',
+    summary:
+      'a router on the path injects RST, FIN, SYN and garbage: into our connection, and into TLS beside it',
+    run: { namespaces: attack },
   },
 ];
 
