@@ -4,7 +4,8 @@ import type { PacketPool } from './packet-pool.ts';
 const HOPS = 64;
 
 /**
- * Turns a packet's headers into those of an answer over the same flow: addresses and ports change places, an echo request
+ * Turns a packet's headers into those of an answer over the same flow: addresses and ports change places, an
+ * echo request
  * becomes a reply, a TCP segment an ACK that the other direction could carry. The payload is the caller's to replace.
  */
 export function turnAround(pool: PacketPool, packet: number): void {

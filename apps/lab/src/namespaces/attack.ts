@@ -64,7 +64,8 @@ const attacks: Readonly<Record<string, Forge>> = {
 };
 
 /**
- * Injects towards host B, `ROUNDS` times; returns how many. The moment is when host B has acknowledged all it got: what it
+ * Injects towards host B, `ROUNDS` times; returns how many. The moment is when host B has acknowledged all
+ * it got: what it
  * acknowledged is, to the octet, what it expects next.
  */
 async function inject(tap: PacketTap, destination: string, forge: Forge): Promise<number> {

@@ -1,6 +1,8 @@
 /**
- * A connection that beats: `pulse server|client tcp|tls ADDRESS PORT`. The client sends a line every few milliseconds and
- * prints a line of JSON for each that came back, and one when the connection ended. The server echoes. Knows nothing of NGISec.
+ * A connection that beats: `pulse server|client tcp|tls ADDRESS PORT`. The client sends a line every few
+ * milliseconds and
+ * prints a line of JSON for each that came back, and one when the connection ended. The server echoes. Knows
+ * nothing of NGISec.
  */
 import { connect, createServer, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
