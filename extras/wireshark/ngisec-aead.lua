@@ -245,14 +245,14 @@ local function chacha20_words(key, nonce, counter)
   return s
 end
 
---- 17 octets, the last one 0 or 1, as ten limbs of 13 bits: products of limbs then add up exactly in a Lua number.
+--- Up to 17 octets, below 2^130, as ten limbs of 13 bits: products of limbs then add up exactly in a Lua number.
 local function limbs(text)
-  local result = {}
+  local result, all = {}, text .. rep('\0', 19 - #text)
   for index = 0, 9 do
     local bit_at = 13 * index
     local at = (bit_at - bit_at % 8) / 8 + 1
-    local low, middle, high = byte(text, at, at + 2)
-    result[index] = band(rshift((high or 0) * 65536 + (middle or 0) * 256 + low, bit_at % 8), 8191)
+    local low, middle, high = byte(all, at, at + 2)
+    result[index] = band(rshift(high * 65536 + middle * 256 + low, bit_at % 8), 8191)
   end
   return result
 end
