@@ -5,8 +5,9 @@ import { linkTypes, PcapngReader, pcapWriter } from '@ngisec/wire';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CIPHERS, fieldsOf, hasTshark, runLua, tshark } from '../test/dissector.ts';
-import { aeadVectors, poly1305Vectors } from '../test/published-vectors.ts';
+import { CIPHER_FOLDER, fieldsOf, hasTshark, runLua, tshark } from '../test/dissector.ts';
+import { goldenPackets, keyingOctets } from '../test/golden-packets.ts';
+import { aeadVectors, counterVectors, hashVectors, poly1305Vectors } from '../test/published-vectors.ts';
 import { seal, sealedSamples } from '../test/sealed-samples.ts';
 import { MARKER } from './check.ts';
 import { memoryBackend } from './memory/backend.ts';
@@ -61,7 +62,8 @@ describe('ciphers in Lua', () => {
   const literal = (text: string): string => `from_hex('${text}')`;
   const FROM_HEX = `local function from_hex(text) return (text:gsub('%x%x', function(x) return string.char(tonumber(x, 16)) end)) end
 local function to_hex(text) return (text:gsub('.', function(c) return ('%02x'):format(c:byte()) end)) end
-local ciphers = dofile(${JSON.stringify(CIPHERS)})
+local function part(name) return dofile(${JSON.stringify(CIPHER_FOLDER)} .. name) end
+local aes, chacha, sha = part('ngisec-aes.lua'), part('ngisec-chacha.lua'), part('ngisec-sha.lua')
 `;
   const run = (lines: readonly string[]): string[] => {
     writeFileSync(at('ciphers.lua'), FROM_HEX + lines.join('\n') + '\n');
@@ -70,8 +72,8 @@ local ciphers = dofile(${JSON.stringify(CIPHERS)})
 
   withTshark('published vectors of AES-GCM and ChaCha20-Poly1305', () => {
     const said = run(
-      aeadVectors.flatMap(({ suite, key, nonce, associated, ciphertext, icv }) => {
-        const open = `ciphers.suites['${suite}'].with(${literal(key)})(${[nonce, associated, ciphertext].map(literal).join(', ')}`;
+      aeadVectors.flatMap(({ algorithm, key, nonce, associated, ciphertext, icv }) => {
+        const open = `${algorithm}(${literal(key)})(${[nonce, associated, ciphertext].map(literal).join(', ')}`;
         const wrong = icv.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
         return [icv, wrong].map(
           (value) => `do local p, ok = ${open}, ${literal(value)}) print(to_hex(p), ok) end`,
@@ -86,10 +88,23 @@ local ciphers = dofile(${JSON.stringify(CIPHERS)})
   withTshark('published vectors of Poly1305, those where carries and the modulus matter', () => {
     const said = run(
       poly1305Vectors.map(
-        ({ key, text }) => `print(to_hex(ciphers.poly1305(${literal(key)}, ${literal(text)})))`,
+        ({ key, text }) => `print(to_hex(chacha.poly1305(${literal(key)}, ${literal(text)})))`,
       ),
     );
     expect(said).toEqual(poly1305Vectors.map(({ tag }) => tag));
+  });
+
+  withTshark('published vectors of SHA-256, HMAC-SHA-256-128 and AES-CTR', () => {
+    const hashes = hashVectors.map(({ call: [name, key, text] }) =>
+      key === '' ? `${name}(${literal(text)})` : `${name}(${literal(key)})(${literal(text)})`,
+    );
+    const counters = counterVectors.map(
+      ({ key, nonce, ciphertext }) => `aes.ctr(${literal(key)})(${literal(nonce)}, ${literal(ciphertext)})`,
+    );
+    expect(run([...hashes, ...counters].map((call) => `print(to_hex(${call}))`))).toEqual([
+      ...hashVectors.map(({ result }) => result),
+      ...counterVectors.map(({ plaintext }) => plaintext),
+    ]);
   });
 });
 
@@ -132,6 +147,66 @@ describe('sealed packets of every suite, family, protocol and many sizes', () =>
     );
     writeFileSync(at('twice.log'), [...others, ...samples.map(({ keyLogLine }) => keyLogLine)].join('\n'));
     expect(unique(fieldsOf(file(), ['ngisec.status'], { keyLog: at('twice.log') }))).toEqual(['1']);
+  });
+});
+
+const goldenKeyLog = goldenPackets
+  .map(([suite, spi]) => {
+    const key = hex(Uint8Array.from({ length: keyingOctets[suite]! }, (_, index) => index));
+    return `ngisec-sa ${spi.toString(16)} data ${suite} full ${key} a>b\n`;
+  })
+  .join('');
+
+describe('golden packets of the ah-esp profile and of suites that only authenticate', () => {
+  const file = (): string =>
+    writePackets(
+      'golden.pcap',
+      goldenPackets.map(([, , packet]) => Buffer.from(packet, 'hex')),
+    );
+  beforeAll(() => writeFileSync(at('golden.log'), goldenKeyLog));
+
+  withTshark('open to what was sealed', () => {
+    const fields = ['ngisec.suite', 'ngisec.profile', 'ngisec.status', 'ngisec.data'];
+    expect(fieldsOf(file(), fields, { keyLog: at('golden.log') })).toEqual(
+      goldenPackets.map(([suite]) => {
+        const profile = suite === 'aes-128-gmac' ? 'compact' : 'ah-esp';
+        return `${suite}|${profile}|1|${hex(Buffer.from(`hello, ${suite}`))}`;
+      }),
+    );
+    expect(tshark(file(), { keyLog: at('golden.log'), filter: FAULTS })).toBe('');
+  });
+
+  withTshark('any changed octet behind the transport header: not verified', () => {
+    const [, spi, packet] = goldenPackets[5]!;
+    const octets = Buffer.from(packet, 'hex');
+    const shimAt = 48;
+    const changed = Array.from({ length: octets.length - shimAt }, (_, index) => {
+      const copy = Uint8Array.from(octets);
+      copy[shimAt + index]! ^= 0x80;
+      return copy;
+    });
+    const all = fieldsOf(writePackets('changed.pcap', changed), ['ngisec.status', 'ngisec.data'], {
+      keyLog: at('golden.log'),
+    });
+    // Some are no shim of a known SPI any more.
+    const known = all.filter((line) => line !== '|');
+    expect([spi, unique(known), known.length > changed.length - 10]).toEqual([0x1005, ['3|'], true]);
+  });
+
+  withTshark('without keys AH and ESP fields are shown', () => {
+    const fields = [
+      'ngisec.profile',
+      'ngisec.ah.next',
+      'ngisec.ah.spi',
+      'ngisec.ah.seq',
+      'ngisec.spi',
+      'ngisec.seq',
+    ];
+    const guessed = fieldsOf(file(), fields, { preferences: ['ngisec.guess:TRUE'] });
+    expect(guessed.slice(2, 4)).toEqual([
+      'ah-esp|50|0x00001002|1|0x00001002|1',
+      'ah-esp|50|0x00001003|1|0x00001003|1',
+    ]);
   });
 });
 
@@ -264,32 +339,37 @@ describe('captures of the laboratory', () => {
 });
 
 describe('bad packets', () => {
-  const everything = { keyLog, preferences: ['ngisec.guess:TRUE', 'ngisec.show_unverified:TRUE'] };
+  const everything = {
+    keyLog: at('all.log'),
+    preferences: ['ngisec.guess:TRUE', 'ngisec.show_unverified:TRUE'],
+  };
+  const goldens = goldenPackets.map(([, , packet]) => new Uint8Array(Buffer.from(packet, 'hex')));
+  const captured = (): Uint8Array[] =>
+    legs.flatMap((leg) => readPackets(capture(leg)).filter((_, index) => index % 9 === 0));
+  beforeAll(() => writeFileSync(at('all.log'), readFileSync(keyLog, 'utf8') + goldenKeyLog));
 
   withTshark('mutated ones raise no Lua error', () => {
-    const mutate = packetMutator(
-      seededRandom(5),
-      legs.flatMap((leg) => readPackets(capture(leg))),
-    );
+    const seeds = captured();
+    // A third of them.
+    const rounds = Math.ceil(seeds.length / (2 * goldens.length));
+    for (let round = 0; round < rounds; round += 1) seeds.push(...goldens);
+    const mutate = packetMutator(seededRandom(5), seeds);
     const scratch = new Uint8Array(2048);
     const packets = Array.from({ length: 4000 }, () => scratch.slice(0, mutate(scratch)));
     const file = writePackets('mutated.pcap', packets);
     expect(tshark(file, { ...everything, filter: '_ws.lua.error' })).toBe('');
-    expect(unique(fieldsOf(file, ['ngisec.status'], { ...everything, filter: 'ngisec' })).join('|')).toMatch(
-      /0\|1\|.*3\|4/,
-    );
+    const seen = fieldsOf(file, ['ngisec.profile', 'ngisec.status'], { ...everything, filter: 'ngisec' });
+    for (const status of [0, 1, 3, 4]) {
+      expect(seen).toEqual(expect.arrayContaining([`compact|${status}`, `ah-esp|${status}`]));
+    }
   });
 
   withTshark('truncated ones neither, cut anywhere', () => {
-    const packets = legs.flatMap((leg) => readPackets(capture(leg)).filter((_, index) => index % 9 === 0));
+    const packets = [...captured(), ...goldens];
+    const filter = '_ws.lua.error || (ngisec.data && frame.cap_len < frame.len)';
     for (const snapLength of [21, 40, 41, 52, 60, 61, 63, 64, 68, 75, 80, 99]) {
       const file = writePackets('truncated.pcap', packets, snapLength);
-      expect(
-        tshark(file, {
-          ...everything,
-          filter: '_ws.lua.error || (ngisec.data && frame.cap_len < frame.len)',
-        }),
-      ).toBe('');
+      expect(tshark(file, { ...everything, filter })).toBe('');
     }
   });
 

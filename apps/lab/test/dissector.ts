@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 
 const folder = fileURLToPath(new URL('../../../extras/wireshark/', import.meta.url));
 export const DISSECTOR = `${folder}ngisec.lua`;
-export const CIPHERS = `${folder}ngisec-aead.lua`;
+export const CIPHER_FOLDER = folder;
 
 /** No user's settings and plugins: they would be the test's. */
 const environment = { ...process.env, HOME: '/nonexistent', XDG_CONFIG_HOME: '/nonexistent' };

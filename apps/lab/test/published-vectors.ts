@@ -12,7 +12,7 @@ const gcmInput = {
 export const aeadVectors = [
   {
     // McGrew and Viega, The Galois/Counter Mode of Operation, test case 4.
-    ...{ suite: 'aes-128-gcm', key: key128, ...gcmInput },
+    ...{ algorithm: 'aes.gcm', key: key128, ...gcmInput },
     ciphertext:
       '42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e' +
       '21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091',
@@ -20,7 +20,7 @@ export const aeadVectors = [
   },
   {
     // The same, test case 16.
-    ...{ suite: 'aes-256-gcm', key: key128 + key128, ...gcmInput },
+    ...{ algorithm: 'aes.gcm', key: key128 + key128, ...gcmInput },
     ciphertext:
       '522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa' +
       '8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662',
@@ -28,7 +28,7 @@ export const aeadVectors = [
   },
   {
     // RFC 8439 section 2.8.2.
-    suite: 'chacha20-poly1305',
+    algorithm: 'chacha.chacha20_poly1305',
     key: '808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f',
     nonce: '070000004041424344454647',
     associated: '50515253c0c1c2c3c4c5c6c7',
@@ -68,5 +68,49 @@ export const poly1305Vectors = [
     key: `01${zeros(7)}04${zeros(23)}`,
     text: `e33594d7505e43b9${zeros(8)}3394d7505e4379cd01${zeros(7)}${zeros(16)}`,
     tag: `13${zeros(15)}`,
+  },
+] as const;
+
+/** FIPS 180-4's examples, and RFC 4231 test cases 2 and 3, cut to 128 bits (RFC 4868). */
+export const hashVectors = [
+  {
+    call: ['sha.sha_256', '', Buffer.from('abc').toString('hex')],
+    result: 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
+  },
+  {
+    call: [
+      'sha.sha_256',
+      '',
+      Buffer.from('abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq').toString('hex'),
+    ],
+    result: '248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1',
+  },
+  {
+    call: [
+      'sha.hmac_sha_256_128',
+      Buffer.from('Jefe').toString('hex'),
+      Buffer.from('what do ya want for nothing?').toString('hex'),
+    ],
+    result: '5bdcc146bf60754e6a042426089575c7',
+  },
+  {
+    call: ['sha.hmac_sha_256_128', 'aa'.repeat(20), 'dd'.repeat(50)],
+    result: '773ea91e36800e46854db8ebd09181a7',
+  },
+] as const;
+
+/** RFC 3686 section 6, test vectors 2 and 3: the nonce is the RFC's with its IV. */
+export const counterVectors = [
+  {
+    key: '7e24067817fae0d743d6ce1f32539163',
+    nonce: '006cb6dbc0543b59da48d90b',
+    plaintext: '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f',
+    ciphertext: '5104a106168a72d9790d41ee8edad388eb2e1efc46da57c8fce630df9141be28',
+  },
+  {
+    key: '7691be035e5020a8ac6e618529f9a0dc',
+    nonce: '00e0017b27777f3f4a1786f0',
+    plaintext: '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223',
+    ciphertext: 'c1cf48a89f2ffdd9cf4652e9efdb72d74540a42bde6d7836d59a5ceaaef3105325b2072f',
   },
 ] as const;
