@@ -35,7 +35,7 @@ local next_headers = {
   [CONTROL_MESSAGE] = 'control message',
   [TRANSPORT_DATA] = 'transport data',
 }
-local items = { [1] = 'mapping', [2] = 'confirmation', [4] = 'declaration' }
+local items = { [1] = 'mapping', [2] = 'confirmation', [3] = 'need-mapping', [4] = 'declaration' }
 local declared_suites = {
   [1] = 'aes-128-gcm',
   [2] = 'aes-256-gcm',

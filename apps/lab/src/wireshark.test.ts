@@ -10,9 +10,10 @@ import { goldenPackets, keyingOctets } from '../test/golden-packets.ts';
 import { aeadVectors, counterVectors, hashVectors, poly1305Vectors } from '../test/published-vectors.ts';
 import { seal, sealedSamples } from '../test/sealed-samples.ts';
 import { MARKER } from './check.ts';
-import { memoryBackend } from './memory/backend.ts';
+import { writeLabKeyLog } from './key-log.ts';
+import { MemoryLaboratory } from './memory/laboratory.ts';
 import { runScenario, scenarios } from './scenarios.ts';
-import { legs, type Leg } from './topology.ts';
+import { gateways, legs, sites, type Leg } from './topology.ts';
 
 const withTshark = hasTshark() || process.env['CI'] ? test : test.skip;
 if (withTshark !== test) process.stderr.write('skipping wireshark.test.ts: no tshark here\n');
@@ -30,7 +31,7 @@ const amounts = {
 };
 beforeAll(async () => {
   for (const scenario of scenarios.filter(({ name }) => name === 'vpn' || name === 'lan')) {
-    await runScenario(scenario, memoryBackend, { ...amounts, pcapDirectory: at(scenario.name) });
+    await runScenario(scenario, 'memory', { ...amounts, pcapDirectory: at(scenario.name) });
   }
 });
 
@@ -337,6 +338,39 @@ describe('captures of the laboratory', () => {
     expect(readFileSync(keyLog, 'utf8').trim().split('\n')).toHaveLength(8);
   });
 });
+
+withTshark(
+  'healing: updates teach the dissector what gateways forgot, and need-mapping is shown',
+  async () => {
+    const lab = await MemoryLaboratory.open('vpn', 7);
+    const packets: Uint8Array[] = [];
+    lab.links.wan.tap((octets) => void packets.push(octets));
+    const { a, b } = lab.stacks;
+    const server = b.udp.bind(7000);
+    server.onDatagram = (payload, from) => server.sendTo(from.address, from.port, payload);
+    const client = a.udp.bind();
+    const pulse = (): void => {
+      client.sendTo(sites.b.host[0], 7000, Buffer.from(MARKER));
+      lab.network.run(500);
+    };
+    for (const gateway of [undefined, ...gateways]) {
+      if (gateway !== undefined) lab.bindings.get(gateway)!.clear();
+      for (let turn = 0; turn < 4; turn += 1) pulse();
+    }
+    lab.close();
+    writeLabKeyLog(at('heal'), lab.files);
+    const file = writePackets('heal.pcap', packets);
+    const dissection = { keyLog: at('heal/keys.log') };
+    expect(unique(fieldsOf(file, ['ngisec.kind', 'ngisec.status'], dissection))).toEqual([
+      'control|1',
+      'data|2',
+    ]);
+    const messages = fieldsOf(file, ['ngisec.item'], { ...dissection, filter: 'ngisec.item' });
+    // The announcement and its far host's confirmation; updates, the peer's confirmation of one, a request for one.
+    expect(unique(messages)).toEqual(['1', '1,2', '1,4', '2', '3']);
+    expect(tshark(file, { ...dissection, filter: FAULTS })).toBe('');
+  },
+);
 
 describe('bad packets', () => {
   const everything = {
