@@ -97,7 +97,7 @@ program
   .argument('<scenario>')
   .option('--memory', 'in memory and virtual time, without rights, on any system')
   .option('--json', 'the result as JSON, alone on standard output')
-  .option('--pcap <directory>', 'write a capture of each leg there')
+  .option('--pcap <directory>', 'write a capture of each leg there, and the keys, for Wireshark')
   .option('--stay', 'keep the network until interrupted')
   .addOption(
     new Option('--interception <method>', 'how packets reach the nodes').choices(['auto', 'tc', 'rules']),

@@ -16,6 +16,7 @@ export {
   type ConfigurationProblem,
 } from './configuration.ts';
 export { KeyFile } from './key-file.ts';
+export { keyLogLine, keyLogOf, type KeyLogEntry } from './key-log.ts';
 export { importApplication, load, type Loaded } from './load.ts';
 export { reportOf, writeReport, type NodeReport } from './report.ts';
 export { run, type RunOptions } from './run.ts';
