@@ -1,5 +1,5 @@
 import { limits, type Counter, PacketPool, type StageFactory } from '@ngisec/core';
-import { compact, nextHeaders, type Sad } from '@ngisec/ipsec';
+import { shim, nextHeaders, type Sad } from '@ngisec/ipsec';
 import { buildEcho, buildTcp, buildUdp, preparePacket, stageCompliance } from '@ngisec/testkit';
 import { ip, ipv4, ipv6, write16 } from '@ngisec/wire';
 import { databases, StageBench, wireOctets } from '../test/stage-bench.ts';
@@ -43,7 +43,7 @@ function sealed(
 ): Uint8Array {
   const packet = load(pool, octets);
   pool.nextHeader[packet] = nextHeader;
-  expect(compact.seal(pool, packet, from.channels[channel]!.outbound)).toBe(compact.SEAL_OK);
+  expect(shim.seal(pool, packet, from.channels[channel]!.outbound)).toBe(shim.SEAL_OK);
   const wire = wireOctets(pool, packet);
   pool.release(packet);
   return wire;
@@ -233,7 +233,7 @@ describe('F25', () => {
       prepare: (from, packet) =>
         preparePacket(from, packet) &&
         ip.checksumOffset(from.protocol[packet]!) >= 0 &&
-        compact.seal(from, packet, sender.channels[0]!.outbound) === compact.SEAL_OK,
+        shim.seal(from, packet, sender.channels[0]!.outbound) === shim.SEAL_OK,
     });
     for (const { name, run } of suite) test(name, run);
     test('and most were opened', () => {

@@ -6,7 +6,7 @@ import {
   type StageContext,
   type StageFactory,
 } from '@ngisec/core';
-import { compact, type Sad } from '@ngisec/ipsec';
+import { shim, type Sad } from '@ngisec/ipsec';
 
 export const espSealDescriptor = describeStage({
   kind: 'esp-seal',
@@ -56,12 +56,12 @@ class EspSeal implements Stage<typeof espSealDescriptor> {
         continue;
       }
       const plaintext = pool.end[packet]! - pool.payload[packet]!;
-      const result = compact.seal(pool, packet, channel.outbound);
-      if (result === compact.SEAL_OK) {
+      const result = shim.seal(pool, packet, channel.outbound);
+      if (result === shim.SEAL_OK) {
         operations += 1;
         octets += plaintext;
         outputs.out.push(packet);
-      } else if (result === compact.SEAL_TOO_LONG) drops.tooLong.drop(packet);
+      } else if (result === shim.SEAL_TOO_LONG) drops.tooLong.drop(packet);
       else drops.sequenceExhausted.drop(packet);
     }
     counters.operations.add(operations);

@@ -9,7 +9,7 @@ const node: ProviderCandidate = { name: 'node', create: () => nodeProvider };
 const broken = (change: (aead: Aead) => Partial<Aead>): ProviderCandidate => ({
   name: 'noble',
   create: (): CryptoProvider => ({
-    name: 'noble',
+    ...nobleProvider,
     aead: (suite, key) => {
       const aead = nobleProvider.aead(suite, key);
       return Object.assign(aead, change(aead));
