@@ -20,6 +20,6 @@ export interface Profile {
   isHead(bytes: Uint8Array, at: number, sa: SecurityAssociation, family: number): boolean;
   icvAt(sa: SecurityAssociation, at: number, end: number): number;
 
-  /** Writes what is authenticated before the ciphertext to the associated data; `packet.payload` is the shim's start. */
+  /** Writes what is authenticated before the ciphertext to the associated data. The shim starts at the payload. */
   associate(pool: PacketPool, packet: number, sa: SecurityAssociation): void;
 }

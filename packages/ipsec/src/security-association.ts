@@ -11,7 +11,7 @@ import { ReplayWindow, SEQUENCE_MAX, WINDOW_PACKETS_DEFAULT } from './replay-win
 export interface SaParameters {
   readonly spi: number;
   readonly suite: SuiteName;
-  /** Encryption key, 4 octets of salt, integrity key, 4 octets of salt, each where the suite takes it. */
+  /** As `keyMaterialParts` says: encryption key, its salt, integrity key, its salt. */
   readonly keyMaterial: Uint8Array;
   readonly scope: Scope;
   /** Inbound only: the replay window, in packets. */

@@ -88,7 +88,11 @@ function load(hex: string): number {
 /** One answer for each order, from one run of the script. */
 function ask(orders: readonly object[]): Record<string, unknown>[] {
   const input = orders.map((order) => JSON.stringify(order)).join('\n');
-  const { stdout, stderr, status } = spawnSync(PYTHON, [SCRIPT], { input, encoding: 'utf8', maxBuffer: 2 ** 26 });
+  const { stdout, stderr, status } = spawnSync(PYTHON, [SCRIPT], {
+    input,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  });
   expect([status, stderr]).toEqual([0, '']);
   const answers = stdout.trimEnd().split('\n');
   expect(answers).toHaveLength(orders.length);

@@ -122,7 +122,7 @@ describe.each(goldenPackets)('#22 #23 golden packet: $name', ({ setting, sequenc
   });
 });
 
-/** Octets added to a payload of a multiple of 4 octets, which takes 2 of padding: the table "Overheads" of the mission. */
+/** Octets added to a payload of a multiple of 4 octets, which takes 2 of padding. */
 const overheads: Readonly<Record<SuiteName, readonly [v4: number, v6: number]>> = {
   'aes-128-gcm': [28, 28],
   'aes-256-gcm': [28, 28],
@@ -360,7 +360,7 @@ test('#98 property: no key meets a nonce twice, over SAs with like keys, refused
   );
 });
 
-test('#98 ah-esp: no AES key meets a nonce twice, in cipher and GMAC together; the IVs in the packet are the sequence number', () => {
+test('#98 ah-esp: no AES key meets a nonce twice, cipher and GMAC together; the IV is the sequence number', () => {
   const used: string[] = [];
   const provider: CryptoProvider = {
     ...nodeProvider,

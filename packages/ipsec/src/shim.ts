@@ -11,8 +11,8 @@ import type { InboundSa, OutboundSa } from './security-association.ts';
  *     before  | IP | T | payload |
  *     after   | IP | T | head | ciphertext(payload, padding, pad length, next header) | tail |
  *
- * Head, tail and what is authenticated are the SA's profile's (`compact.ts`, `ah-esp.ts`). A nonce is the SA's salt and the
- * 64-bit sequence number.
+ * Head, tail and what is authenticated are up to the SA's profile (`compact.ts`, `ah-esp.ts`). A nonce is a salt and
+ * the 64-bit sequence number.
  */
 
 /** 0, or why a packet was not sealed. */

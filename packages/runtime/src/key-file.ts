@@ -1,6 +1,7 @@
 import {
   isSpi,
   keyMaterialBytes,
+  keyMaterialParts,
   SPI_MIN,
   splitKeyMaterial,
   suites,
@@ -22,8 +23,11 @@ import {
 
 const spiSchema = z
   .int()
-  .min(SPI_MIN, `an SPI is at least ${SPI_MIN}; those below are reserved (RFC 4303 section 2.1)`)
-  .max(0xffff_ffff, 'an SPI has 32 bits')
+  .min(SPI_MIN, {
+    error: `an SPI is at least ${SPI_MIN}; those below are reserved (RFC 4303 section 2.1)`,
+    abort: true,
+  })
+  .max(0xffff_ffff, { error: 'an SPI has 32 bits', abort: true })
   .refine(isSpi, 'an SPI does not begin with 0x32: that octet marks an AH');
 const WINDOW_PACKETS_MIN = 32;
 const windowSchema = z
@@ -35,9 +39,7 @@ const windowSchema = z
 /** `key` is the SA's keying material: encryption key, its salt, integrity key, its salt, where the suite has such. */
 const saSchema = z.strictObject({
   spi: spiSchema,
-  key: z
-    .string()
-    .regex(/^([0-9a-f]{2})+$/i, 'a key is an even number of hexadecimal digits, each salt behind its key'),
+  key: z.string().regex(/^([0-9a-f]{2})+$/i, 'a key is an even number of hexadecimal digits'),
   windowPackets: windowSchema.optional(),
 });
 
@@ -117,7 +119,8 @@ function check(
   for (const side of sides) {
     const given = channel[side].key.length;
     if (given !== digits) {
-      const message = `${channel.suite} takes ${digits} hexadecimal digits of keying material, not ${given}`;
+      const parts = keyMaterialParts(channel.suite).map(([part, octets]) => `${part} ${2 * octets}`);
+      const message = `${channel.suite} takes ${digits} hexadecimal digits (${parts.join(', ')}), not ${given}`;
       problems.push(file.problem(['channels', index, side, 'key'], message));
     }
   }
@@ -137,8 +140,8 @@ function check(
 }
 
 /**
- * Two SAs that seal under one key and salt would use nonces twice (#98): sequence numbers of both start at 1. So would one
- * whose two algorithms share them.
+ * Two SAs that seal under one key and salt would use nonces twice (#98): sequence numbers of both start at 1. So
+ * would one whose two algorithms share them.
  */
 function checkKeysDiffer(file: ConfigurationFile, channels: readonly ChannelEntry[]): ConfigurationProblem[] {
   const uses = channels.flatMap((channel, index) =>

@@ -14,6 +14,7 @@ export const espOpenDescriptor = describeStage({
   summary: 'Verifies the shim against the restored headers, refuses replays, decrypts.',
   specifications: [
     'RFC 4303 section 3.4',
+    'RFC 4302 section 3.4',
     'RFC 4301 section 5.2',
     'draft section 9',
     '#90',

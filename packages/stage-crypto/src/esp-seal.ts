@@ -11,7 +11,15 @@ import { shim, type Sad } from '@ngisec/ipsec';
 export const espSealDescriptor = describeStage({
   kind: 'esp-seal',
   summary: 'Encrypts what stands behind the transport header and authenticates it with the headers.',
-  specifications: ['RFC 4303 section 3.3', 'RFC 8750', 'draft section 6', '#22', '#23', '#43'],
+  specifications: [
+    'RFC 4303 section 3.3',
+    'RFC 4302 section 3.3',
+    'RFC 8750',
+    'draft section 6',
+    '#22',
+    '#23',
+    '#43',
+  ],
   inputs: {
     in: {
       accepts: ['control', 'data', 'natted'],

@@ -15,7 +15,7 @@ export const ESP = 50;
 export const SPI = 4;
 export const SEQUENCE_LOW = 8;
 
-/** Octets of an AH whose ICV field has `icvBytes`, padded for the IP version: to 4 octets, in IPv6 to 8 (section 2.6). */
+/** Octets of an AH with an ICV of `icvBytes`, padded to 4 octets, in IPv6 to 8 (section 2.6). */
 export const length = (icvBytes: number, family: number): number =>
   family === 4 ? (HEADER_BYTES + icvBytes + 3) & ~3 : (HEADER_BYTES + icvBytes + 7) & ~7;
 

@@ -58,8 +58,8 @@ export interface CryptoProvider {
   readonly name: 'openssl' | 'node' | 'noble';
   aead(algorithm: AeadName, key: Uint8Array): Aead;
   /**
-   * An Aead that encrypts nothing. It authenticates the associated data, the range, and then the 4 octets of the nonce's
-   * high half: a 64-bit sequence number's part that is not in the packet (RFC 4302 section 3.3.3.2.2).
+   * An Aead that encrypts nothing. It authenticates the associated data, the range, and then the high half of the
+   * sequence number in the nonce (RFC 4302 section 3.3.3.2.2).
    */
   mac(algorithm: MacName, key: Uint8Array): Aead;
   cipher(algorithm: CipherName, key: Uint8Array): Cipher;

@@ -83,17 +83,27 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
   'null-aes-128-gmac': ahEsp('null', 'aes-128-gmac'),
 };
 
-const sizeOf = ({ keyBytes, saltBytes }: KeySizes): number => keyBytes + saltBytes;
+/** What a suite's keying material consists of, in order, and the octets of each part. */
+export function keyMaterialParts(name: SuiteName): readonly (readonly [part: string, octets: number])[] {
+  const { encryption, integrity } = suites[name];
+  const parts = [
+    ['encryption key', algorithms[encryption].keyBytes],
+    ['salt', algorithms[encryption].saltBytes],
+    ['integrity key', algorithms[integrity].keyBytes],
+    ['salt', algorithms[integrity].saltBytes],
+  ] as const;
+  return parts.filter(([, octets]) => octets > 0);
+}
 
-/** Octets of a suite's keying material: encryption key, its salt, integrity key, its salt, where there are such. */
 export const keyMaterialBytes = (name: SuiteName): number =>
-  sizeOf(algorithms[suites[name].encryption]) + sizeOf(algorithms[suites[name].integrity]);
+  keyMaterialParts(name).reduce((sum, [, octets]) => sum + octets, 0);
 
 /** Views of keying material: encryption key with its salt, integrity key with its salt; either may be empty. */
 export function splitKeyMaterial(
   name: SuiteName,
   material: Uint8Array,
 ): { encryption: Uint8Array; integrity: Uint8Array } {
-  const at = sizeOf(algorithms[suites[name].encryption]);
+  const { keyBytes, saltBytes } = algorithms[suites[name].encryption];
+  const at = keyBytes + saltBytes;
   return { encryption: material.subarray(0, at), integrity: material.subarray(at) };
 }
