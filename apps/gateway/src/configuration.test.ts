@@ -152,7 +152,7 @@ describe('a gateway’s configuration', () => {
   });
 
   test('asks the kernel for its LANs, its WAN addresses and its peers', () => {
-    expect(application.interception(gatewaySchema.parse(file()))).toEqual({
+    expect(application.interception(gatewaySchema.parse(file()), [])).toEqual({
       ...{ kind: 'gateway', name: 'gw-a' },
       lan: { interface: 'lan0', prefixes: ['10.1.0.0/24', 'fd01::/64'] },
       wan: { interface: 'wan0', addresses: ['198.51.100.2', '2001:db8:a::2'] },

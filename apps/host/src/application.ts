@@ -1,4 +1,4 @@
-import { compact, Spd, SpdToken, type PolicyRule } from '@ngisec/ipsec';
+import { shim, Spd, SpdToken, type ChannelParameters, type PolicyRule } from '@ngisec/ipsec';
 import { defineApplication } from '@ngisec/runtime';
 import { classifyModule, hostClassifyModule } from '@ngisec/stage-classify';
 import { cryptoModule } from '@ngisec/stage-crypto';
@@ -16,6 +16,13 @@ const policyModule = ({ policy }: HostConfiguration): ContainerModule =>
     bind(SpdToken).toConstantValue(new Spd(rules as PolicyRule[]));
   });
 
+/** The most that sealing adds to a data packet on any channel; IPv6 is never below IPv4. */
+const overheadBytes = (channels: readonly ChannelParameters[]): number =>
+  Math.max(
+    0,
+    ...channels.map(({ role, outbound }) => (role === 'control' ? 0 : shim.bytesMax(outbound.suite, 6))),
+  );
+
 export const application = defineApplication<HostConfiguration>({
   name: 'host',
   schema: hostSchema,
@@ -29,12 +36,12 @@ export const application = defineApplication<HostConfiguration>({
   ],
   graph: (configuration) =>
     hostGraph({ addresses: addressTexts(configuration), phb: configuration.phb, flows: configuration.flows }),
-  interception: (configuration) => ({
+  interception: (configuration, channels) => ({
     kind: 'host',
     name: configuration.name,
     interface: configuration.interface,
     addresses: addressTexts(configuration),
     peers: [...new Set(configuration.policy.flatMap(({ remote }) => remote.map(({ text }) => text)))],
-    overheadBytes: compact.SHIM_BYTES_MAX,
+    overheadBytes: overheadBytes(channels),
   }),
 });

@@ -180,7 +180,7 @@ describe('a host’s configuration', () => {
         ],
       }),
     );
-    expect(application.interception(read)).toEqual({
+    expect(application.interception(read, vpnChannels)).toEqual({
       ...{ kind: 'host', name: 'host-a', interface: 'lan0', addresses: ['10.1.0.2', 'fd01::2'] },
       ...{ peers: ['10.2.0.0/24', 'fd02::/64'], overheadBytes: 29 },
     });

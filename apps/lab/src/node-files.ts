@@ -1,5 +1,5 @@
 import type { Random } from '@ngisec/core';
-import { suites, type SuiteName } from '@ngisec/ipsec';
+import { isSpi, keyMaterialBytes, type SuiteName } from '@ngisec/ipsec';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -14,7 +14,7 @@ export interface LabChannel {
   readonly leg?: Leg;
   readonly nodes: readonly [NodeName, NodeName];
   readonly spis: readonly [number, number];
-  /** Key octets without salt. */
+  /** The first octets of each SA's key. */
   readonly keys: readonly [Uint8Array, Uint8Array];
 }
 
@@ -135,6 +135,9 @@ export interface Machine {
   readonly offload?: boolean;
 }
 
+/** How many; every suite's keying material begins with a key of at least as many. */
+const KEY_BYTES = 16;
+
 /** Configuration and fresh keys for every node that runs NGISec in a mode. */
 export function makeNodeFiles(
   mode: LabMode,
@@ -146,13 +149,12 @@ export function makeNodeFiles(
   const freshSpi = (): number => {
     for (;;) {
       const spi = 256 + random.integer(0xffff_ff00);
-      if (!spis.has(spi)) return (spis.add(spi), spi);
+      if (isSpi(spi) && !spis.has(spi)) return (spis.add(spi), spi);
     }
   };
   const channels = plans[mode].map(({ role, scope, leg, ends }): LabChannel => {
-    const { keyBytes, saltBytes } = suites[suite];
     const sas = ends.map(() => {
-      const material = new Uint8Array(keyBytes + saltBytes);
+      const material = new Uint8Array(keyMaterialBytes(suite));
       random.fill(material);
       return { spi: freshSpi(), material, key: Buffer.from(material).toString('hex') };
     });
@@ -169,7 +171,7 @@ export function makeNodeFiles(
       ...(leg === undefined ? {} : { leg }),
       nodes: [ends[0].node, ends[1].node],
       spis: [sas[0]!.spi, sas[1]!.spi],
-      keys: [sas[0]!.material.slice(0, keyBytes), sas[1]!.material.slice(0, keyBytes)],
+      keys: [sas[0]!.material.slice(0, KEY_BYTES), sas[1]!.material.slice(0, KEY_BYTES)],
     };
   });
   return { channels, nodes };

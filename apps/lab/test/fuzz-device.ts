@@ -1,5 +1,5 @@
 import { PacketPool, type Batch, type PacketDevice, type Random } from '@ngisec/core';
-import { compact, nextHeaders } from '@ngisec/ipsec';
+import { shim, nextHeaders } from '@ngisec/ipsec';
 import { packetMutator, preparePacket, type PacketMutator } from '@ngisec/testkit';
 import { ip, ipv4, ipv6 } from '@ngisec/wire';
 import type { ClearSeed } from './fuzz-seeds.ts';
@@ -69,7 +69,7 @@ export class FuzzDevice implements PacketDevice {
     if (!preparePacket(pool, packet) || ip.checksumOffset(pool.protocol[packet]!) < 0) return length;
     pool.nextHeader[packet] =
       this.#random.integer(4) === 0 ? NEXT_HEADERS[this.#random.integer(NEXT_HEADERS.length)]! : nextHeader;
-    if (compact.seal(pool, packet, sa) !== compact.SEAL_OK) return length;
+    if (shim.seal(pool, packet, sa) !== shim.SEAL_OK) return length;
     const [start, transport, end] = [pool.start[packet]!, pool.transport[packet]!, pool.end[packet]!];
     if (end - start > this.#scratch.length) return length;
     ip.completeTransportChecksum(

@@ -1,5 +1,5 @@
 import { PacketPool } from '@ngisec/core';
-import { compact, type OutboundSa, type Sad } from '@ngisec/ipsec';
+import { shim, type OutboundSa, type Sad } from '@ngisec/ipsec';
 import { buildEcho, buildTcp, buildUdp, preparePacket } from '@ngisec/testkit';
 import { esp, tcp } from '@ngisec/wire';
 import { MemoryLaboratory } from '../src/memory/laboratory.ts';
@@ -46,14 +46,10 @@ export function openAll(captured: readonly Uint8Array[], sad: Sad, senders: read
   return captured.flatMap((octets) => {
     const packet = pool.allocateCopy(octets);
     pool.release(packet);
-    if (!preparePacket(pool, packet) || !compact.mayBeShim(pool, packet)) return [];
+    if (!preparePacket(pool, packet) || shim.findSpi(pool, packet) === shim.NO_SPI) return [];
     const spi = esp.spi(pool.bytes, pool.payload[packet]!);
     const [receiving, sa] = [sad.findInbound(spi), outbound.find((candidate) => candidate.spi === spi)];
-    if (
-      receiving === undefined ||
-      sa === undefined ||
-      compact.open(pool, packet, receiving) !== compact.OPEN_OK
-    )
+    if (receiving === undefined || sa === undefined || shim.open(pool, packet, receiving) !== shim.OPEN_OK)
       return [];
     return [{ octets: pool.octets(packet), nextHeader: pool.nextHeader[packet]!, sa }];
   });

@@ -1,5 +1,5 @@
 import { PacketPool, type Random } from '@ngisec/core';
-import { chooseProvider, compact, OutboundSa } from '@ngisec/ipsec';
+import { chooseProvider, shim, OutboundSa } from '@ngisec/ipsec';
 import { keyLogLine } from '@ngisec/runtime';
 import { buildEcho, buildTcp, buildUdp, preparePacket } from '@ngisec/testkit';
 import { ip } from '@ngisec/wire';
@@ -65,9 +65,9 @@ export function seal(
   random.fill(keyMaterial);
   const parameters = { spi: 256 + random.integer(0x3000_0000), suite, keyMaterial, scope: 'full' } as const;
   const sa = new OutboundSa(parameters, provider);
-  const outcome = compact.seal(pool, packet, sa);
+  const outcome = shim.seal(pool, packet, sa);
   sa.destroy();
-  if (outcome !== compact.SEAL_OK) throw new Error(`not sealed: ${outcome}`);
+  if (outcome !== shim.SEAL_OK) throw new Error(`not sealed: ${outcome}`);
   const [start, transport, end] = [pool.start[packet]!, pool.transport[packet]!, pool.end[packet]!];
   ip.completeTransportChecksum(
     pool.bytes,

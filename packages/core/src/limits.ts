@@ -6,8 +6,8 @@ export const limits = {
   poolPackets: 2048,
   /** Octets of one packet slot, headroom and tailroom included; a multiple of 64. */
   slotBytes: 2048,
-  /** Free octets before a packet as it enters: an IPv6 header, the longest TCP header and an ESP header. */
-  headroomBytes: 128,
+  /** Free octets before a packet as it enters: an IPv6 header, the longest TCP header, AH and ESP headers. */
+  headroomBytes: 192,
   /** Live entries of a flow table. */
   flows: 65536,
   /** Milliseconds between two runs of the stages' housekeeping. */

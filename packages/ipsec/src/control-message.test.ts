@@ -32,7 +32,16 @@ test('a confirmation and the header of a mapping, octet by octet', () => {
 
 test('numbers on the wire do not change', () => {
   expect(items).toEqual({ mapping: 1, confirmation: 2, declaration: 4 });
-  expect(declaredSuites).toEqual({ 'aes-128-gcm': 1, 'aes-256-gcm': 2, 'chacha20-poly1305': 3 });
+  expect(declaredSuites).toEqual({
+    'aes-128-gcm': 1,
+    'aes-256-gcm': 2,
+    'chacha20-poly1305': 3,
+    'aes-128-gmac': 4,
+    'aes-128-ctr-hmac-sha-256-128': 5,
+    'aes-128-ctr-gmac': 6,
+    'null-hmac-sha-256-128': 7,
+    'null-aes-128-gmac': 8,
+  });
   expect(declaredModes).toEqual({ lan: 1, vpn: 2 });
 });
 

@@ -1,3 +1,4 @@
+import type { SuiteName } from './crypto/suites.ts';
 import { read16, write16, write32 } from '@ngisec/wire';
 
 /**
@@ -20,7 +21,16 @@ export const items = {
 } as const;
 
 /** Numbers of suites and modes in a declaration. */
-export const declaredSuites = { 'aes-128-gcm': 1, 'aes-256-gcm': 2, 'chacha20-poly1305': 3 } as const;
+export const declaredSuites: Readonly<Record<SuiteName, number>> = {
+  'aes-128-gcm': 1,
+  'aes-256-gcm': 2,
+  'chacha20-poly1305': 3,
+  'aes-128-gmac': 4,
+  'aes-128-ctr-hmac-sha-256-128': 5,
+  'aes-128-ctr-gmac': 6,
+  'null-hmac-sha-256-128': 7,
+  'null-aes-128-gmac': 8,
+};
 export const declaredModes = { lan: 1, vpn: 2 } as const;
 
 export const ITEM_HEADER_BYTES = 4;

@@ -1,3 +1,4 @@
+import type { PacketPool } from '@ngisec/core';
 import { copy, ip, udp, write16 } from '@ngisec/wire';
 
 /**
@@ -49,4 +50,26 @@ export function writeHeaderImage(
   write16(to, cursor + ip.checksumOffset(protocol), 0);
   if (protocol === ip.UDP) write16(to, cursor + udp.LENGTH, 0);
   return cursor + transportBytes - toAt;
+}
+
+/** As `writeHeaderImage`, of a packet of the pool. */
+export function writeImageOf(
+  pool: PacketPool,
+  packet: number,
+  scope: number,
+  to: Uint8Array,
+  toAt: number,
+): number {
+  const transport = pool.transport[packet]!;
+  return writeHeaderImage(
+    pool.bytes,
+    pool.start[packet]!,
+    transport,
+    pool.payload[packet]! - transport,
+    pool.family[packet]!,
+    pool.protocol[packet]!,
+    scope,
+    to,
+    toAt,
+  );
 }

@@ -1,13 +1,16 @@
-export * as compact from './compact.ts';
 export * as controlMessage from './control-message.ts';
 export * from './crypto/aead.ts';
 export * from './crypto/choose-provider.ts';
+export * from './crypto/create-aead.ts';
 export * from './crypto/suites.ts';
 export * from './header-image.ts';
 export * from './ipsec.module.ts';
 export * from './next-header.ts';
+export { profiles } from './profiles.ts';
+export type { Profile } from './profile.ts';
 export * from './replay-window.ts';
 export * from './sad.ts';
 export * from './security-association.ts';
+export * as shim from './shim.ts';
 export * from './spd.ts';
 export * from './tokens.ts';

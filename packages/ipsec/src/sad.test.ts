@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { parseAddress, parsePrefix, type Prefix } from '@ngisec/wire';
 import { countingKey, saParameters } from '../test/sa-pair.ts';
-import type { CryptoProvider } from './crypto/aead.ts';
+import type { Aead, Cipher, CryptoProvider } from './crypto/aead.ts';
 import { nodeProvider } from './crypto/node-provider.ts';
 import { suites, type SuiteName } from './crypto/suites.ts';
 import { scopes } from './header-image.ts';
 import { Sad, type ChannelParameters } from './sad.ts';
-import { InboundSa, OutboundSa, SPI_MIN } from './security-association.ts';
+import { InboundSa, isSpi, OutboundSa, SPI_MIN } from './security-association.ts';
 
 const prefixes = (...texts: string[]): Prefix[] => texts.map((text) => parsePrefix(text)!);
 
@@ -20,27 +20,29 @@ function channel(name: string, spi: number, change: Partial<ChannelParameters> =
 /** Keys alive, by reference. */
 function countingProvider(): CryptoProvider & { readonly live: Set<object> } {
   const live = new Set<object>();
+  const counted = <K extends Aead | Cipher>(keyed: K): K => {
+    const destroy = keyed.destroy.bind(keyed);
+    live.add(keyed);
+    keyed.destroy = () => {
+      live.delete(keyed);
+      destroy();
+    };
+    return keyed;
+  };
   return {
     name: 'node',
     live,
-    aead(suite, key) {
-      const aead = nodeProvider.aead(suite, key);
-      const destroy = aead.destroy.bind(aead);
-      live.add(aead);
-      aead.destroy = () => {
-        live.delete(aead);
-        destroy();
-      };
-      return aead;
-    },
+    aead: (...given) => counted(nodeProvider.aead(...given)),
+    mac: (...given) => counted(nodeProvider.mac(...given)),
+    cipher: (...given) => counted(nodeProvider.cipher(...given)),
   };
 }
 
 test('property: the SPI table finds each of many SAs, and nothing else', () => {
   // Multiples of a large power of two have equal low bits: the worst for a table of a power of two.
   const spi = fc.oneof(
-    fc.integer({ min: SPI_MIN, max: 0xffff_ffff }),
-    fc.integer({ min: 1, max: 255 }).map((high) => high * 2 ** 24),
+    fc.integer({ min: SPI_MIN, max: 0xffff_ffff }).filter(isSpi),
+    fc.integer({ min: 1, max: 255 }).map((high) => (high === 50 ? 49 : high) * 2 ** 24),
     fc.integer({ min: SPI_MIN, max: SPI_MIN + 300 }),
   );
   const spis = fc.uniqueArray(spi, { minLength: 1, maxLength: 200 });
@@ -80,24 +82,39 @@ test('an inbound SPI that is taken is refused; one SPI may be inbound here and o
 });
 
 describe('an SA takes only', () => {
-  test('SPIs from 256 to 2^32 - 1', () => {
-    for (const spi of [0, 1, 255, -1, 2 ** 32, 2 ** 32 + 256, 256.5, NaN, Infinity]) {
+  test('#105 SPIs from 256 to 2^32 - 1 that do not begin as an AH does', () => {
+    const ofAh = [0x3200_0000, 0x3204_0000, 0x32ff_ffff];
+    for (const spi of [0, 1, 255, -1, 2 ** 32, 2 ** 32 + 256, 256.5, NaN, Infinity, ...ofAh]) {
       expect(() => new OutboundSa(saParameters({ spi }), nodeProvider)).toThrow(RangeError);
       expect(() => new Sad(nodeProvider).add(channel('a', spi))).toThrow(RangeError);
     }
-    for (const spi of [256, 2 ** 32 - 1]) {
+    for (const spi of [256, 0x31ff_ffff, 0x3300_0000, 2 ** 32 - 1]) {
       expect(new Sad(nodeProvider).add(channel('a', spi)).index).toBe(0);
     }
   });
 
-  test.each(Object.keys(suites) as SuiteName[])('key and salt of the right length: %s', (suite) => {
+  test.each(Object.keys(suites) as SuiteName[])('keying material of the right length: %s', (suite) => {
     const right = countingKey(suite).length;
     for (const length of [0, 4, 16, 20, 32, 36, right - 1, right + 1, right + 4]) {
       const make = (): OutboundSa =>
-        new OutboundSa(saParameters({ suite, keyMaterial: new Uint8Array(length) }), nodeProvider);
+        new OutboundSa(
+          saParameters({ suite, keyMaterial: Uint8Array.from({ length }, (_, index) => index) }),
+          nodeProvider,
+        );
       if (length === right) expect(make().suite).toBe(suite);
-      else expect(make).toThrow(`${suite} takes ${right} octets of key and salt, not ${length}`);
+      else expect(make).toThrow(`${suite} takes ${right} octets of keying material, not ${length}`);
     }
+  });
+
+  test('#98 different keys for encryption and integrity', () => {
+    const keyMaterial = countingKey('aes-128-ctr-gmac');
+    keyMaterial.copyWithin(20, 0, 20);
+    const parameters = saParameters({ suite: 'aes-128-ctr-gmac', keyMaterial });
+    expect(() => new OutboundSa(parameters, nodeProvider)).toThrow(
+      'aes-128-ctr-gmac takes two different keys',
+    );
+    keyMaterial[39]! ^= 1;
+    expect(new OutboundSa(parameters, nodeProvider).suite).toBe('aes-128-ctr-gmac');
   });
 
   test('windows of a fit size; scope and window come to it', () => {
@@ -129,6 +146,13 @@ test('a channel that is refused leaves no key and no trace behind', () => {
   }
   sad.add(channel('a', 1000));
   expect(provider.live.size).toBe(2);
+  // A cipher and a MAC each way.
+  const suite = 'aes-128-ctr-hmac-sha-256-128';
+  const inbound = saParameters({ suite, spi: 1001 });
+  sad.add(channel('b', 1001, { inbound, outbound: saParameters({ suite }) }));
+  expect(provider.live.size).toBe(6);
+  sad.clear();
+  expect(provider.live.size).toBe(0);
 });
 
 test('#43 channels are found by what they carry and by the peer’s address, the first in order', () => {

@@ -1,13 +1,17 @@
+import { ah } from '@ngisec/wire';
 import type { Aead, CryptoProvider } from './crypto/aead.ts';
-import { suites, type SuiteName } from './crypto/suites.ts';
+import { createAead } from './crypto/create-aead.ts';
+import { suites, type ExplicitIvs, type SuiteName } from './crypto/suites.ts';
 import { scopes, type Scope } from './header-image.ts';
+import type { Profile } from './profile.ts';
+import { profiles } from './profiles.ts';
 import { ReplayWindow, SEQUENCE_MAX, WINDOW_PACKETS_DEFAULT } from './replay-window.ts';
 
 /** One direction of a secure channel, as a key exchange or a key file gives it. */
 export interface SaParameters {
   readonly spi: number;
   readonly suite: SuiteName;
-  /** Key octets followed by the 4 octets of salt (RFC 4106 section 8.1). */
+  /** As `keyMaterialParts` says: encryption key, its salt, integrity key, its salt. */
   readonly keyMaterial: Uint8Array;
   readonly scope: Scope;
   /** Inbound only: the replay window, in packets. */
@@ -16,28 +20,31 @@ export interface SaParameters {
 
 /** SPIs 1 to 255 are reserved (RFC 4303 section 2.1); 0 marks IKE in a UDPSec carrier. */
 export const SPI_MIN = 256;
+const SPI_MAX = 0xffff_ffff;
 
-abstract class SecurityAssociation {
+/** True where an SA may have this SPI. None begins with 50: behind the transport header that is an AH (ADR 0021). */
+export const isSpi = (spi: number): boolean =>
+  Number.isInteger(spi) && spi >= SPI_MIN && spi <= SPI_MAX && spi >>> 24 !== ah.ESP;
+
+export abstract class SecurityAssociation implements ExplicitIvs {
   readonly spi: number;
   readonly suite: SuiteName;
+  readonly profile: Profile;
   readonly scope: number;
   readonly aead: Aead;
+  readonly ivBytes: number;
+  readonly macIvBytes: number;
 
-  constructor(parameters: SaParameters, provider: CryptoProvider) {
-    const { spi, suite, keyMaterial, scope } = parameters;
-    const { keyBytes, saltBytes } = suites[suite];
-    if (!Number.isInteger(spi) || spi < SPI_MIN || spi > 0xffff_ffff)
-      throw new RangeError(`SPI ${spi} is reserved or no 32-bit number`);
-    if (keyMaterial.length !== keyBytes + saltBytes) {
-      throw new RangeError(
-        `${suite} takes ${keyBytes + saltBytes} octets of key and salt, not ${keyMaterial.length}`,
-      );
-    }
+  constructor({ spi, suite, keyMaterial, scope }: SaParameters, provider: CryptoProvider) {
+    if (!isSpi(spi)) throw new RangeError(`SPI ${spi} is reserved or no 32-bit number`);
+    const { profile, ivBytes, macIvBytes } = suites[suite];
     this.spi = spi;
     this.suite = suite;
+    this.profile = profiles[profile];
     this.scope = scopes[scope];
-    this.aead = provider.aead(suite, keyMaterial.subarray(0, keyBytes));
-    this.aead.nonce.set(keyMaterial.subarray(keyBytes));
+    this.aead = createAead(provider, suite, keyMaterial);
+    this.ivBytes = ivBytes;
+    this.macIvBytes = macIvBytes;
   }
 
   destroy(): void {

@@ -2,15 +2,17 @@ import { ip } from '@ngisec/wire';
 import type { PacketPool } from '@ngisec/core';
 import type { CryptoProvider } from '../src/crypto/aead.ts';
 import { nodeProvider } from '../src/crypto/node-provider.ts';
-import { suites, type SuiteName } from '../src/crypto/suites.ts';
+import { keyMaterialBytes, suites, type ProfileName, type SuiteName } from '../src/crypto/suites.ts';
 import type { Scope } from '../src/header-image.ts';
 import { InboundSa, OutboundSa, type SaParameters } from '../src/security-association.ts';
 
 export const suiteNames = Object.keys(suites) as SuiteName[];
+export const suitesOf = (profile: ProfileName): SuiteName[] =>
+  suiteNames.filter((name) => suites[name].profile === profile);
 
-/** Key and salt that count upwards from `first`: 00 01 02 ... */
+/** Keying material that counts upwards from `first`: 00 01 02 ... */
 export const countingKey = (suite: SuiteName, first = 0): Uint8Array =>
-  Uint8Array.from({ length: suites[suite].keyBytes + suites[suite].saltBytes }, (_, index) => first + index);
+  Uint8Array.from({ length: keyMaterialBytes(suite) }, (_, index) => first + index);
 
 export interface SaSetting {
   readonly suite?: SuiteName;

@@ -38,7 +38,7 @@ export interface Application<C extends CommonConfiguration = CommonConfiguration
   check(configuration: C, channels: readonly ChannelParameters[]): readonly Complaint[];
   modules(configuration: C): readonly ContainerModule[];
   graph(configuration: C): GraphSpec;
-  interception(configuration: C): Plan;
+  interception(configuration: C, channels: readonly ChannelParameters[]): Plan;
 }
 
 /** Keeps the configuration's type to the application's own methods; outside it is only known to fit the schema. */

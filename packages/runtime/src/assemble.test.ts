@@ -10,7 +10,7 @@ import {
   VirtualClock,
   type PacketDevice,
 } from '@ngisec/core';
-import { CryptoProviderToken, suites, type ChannelParameters } from '@ngisec/ipsec';
+import { chooseProvider, CryptoProviderToken, keyMaterialBytes, type ChannelParameters } from '@ngisec/ipsec';
 import { buildUdp, directPorts, SimulatedDevice, type PacketPort } from '@ngisec/testkit';
 import { ContainerModule } from 'inversify';
 import { readFileSync } from 'node:fs';
@@ -116,7 +116,7 @@ describe('assemble', () => {
       new ContainerModule(({ bind, rebind }) => {
         bind(PacketDeviceToken).toConstantValue(silent);
         rebind(CryptoProviderToken).toConstantValue({
-          name: 'noble',
+          ...chooseProvider('noble').provider,
           aead: (suite) => {
             made.push(suite);
             return {
@@ -155,13 +155,12 @@ describe('assemble', () => {
 
   test('a channel that no SAD takes is refused: the surroundings cannot slip past the key file', () => {
     const [channel] = loaded.keyFile.channels;
-    const { keyBytes, saltBytes } = suites['aes-128-gcm'];
     const short: ChannelParameters = {
       ...channel!,
-      inbound: { ...channel!.inbound, keyMaterial: new Uint8Array(keyBytes + saltBytes - 1) },
+      inbound: { ...channel!.inbound, keyMaterial: new Uint8Array(keyMaterialBytes('aes-128-gcm') - 1) },
     };
     expect(() => start(onlyDevice(silent), [short])).toThrow(
-      new RangeError('aes-128-gcm takes 20 octets of key and salt, not 19'),
+      new RangeError('aes-128-gcm takes 20 octets of keying material, not 19'),
     );
   });
 });

@@ -17,19 +17,24 @@ const SECOND = `  - name: carol
 
 describe('a mistake in the key file is named in its place, with a way out', () => {
   test.each([
-    ['a key too short', '0011', '', '6:32: aes-128-gcm takes 40 hexadecimal digits of key and salt, not 36'],
+    [
+      'a key too short',
+      '0011',
+      '',
+      '6:32: aes-128-gcm takes 40 hexadecimal digits (encryption key 32, salt 8), not 36',
+    ],
     [
       'a key of another suite',
       'aes-128-gcm',
       'aes-256-gcm',
-      '6:32: aes-256-gcm takes 72 hexadecimal digits of key and salt, not 40\n' +
-        'alice.keys.yaml:7:33: aes-256-gcm takes 72 hexadecimal digits of key and salt, not 40',
+      '6:32: aes-256-gcm takes 72 hexadecimal digits (encryption key 64, salt 8), not 40\n' +
+        'alice.keys.yaml:7:33: aes-256-gcm takes 72 hexadecimal digits (encryption key 64, salt 8), not 40',
     ],
     [
       'a key that is not hexadecimal',
       '0011',
       '00g1',
-      '6:32: channels[0].inbound.key: a key is an even number of hexadecimal digits, salt at the end',
+      '6:32: channels[0].inbound.key: a key is an even number of hexadecimal digits',
     ],
     [
       'a key that YAML reads as a number',
@@ -49,14 +54,21 @@ describe('a mistake in the key file is named in its place, with a way out', () =
       '255',
       '6:21: channels[0].inbound.spi: an SPI is at least 256; those below are reserved (RFC 4303 section 2.1)',
     ],
+    [
+      '#105 an SPI that looks like an AH',
+      '4096',
+      '0x32050000',
+      '6:21: channels[0].inbound.spi: an SPI does not begin with 0x32: that octet marks an AH',
+    ],
     ['an SPI too large', '4096', '0x100000000', '6:21: channels[0].inbound.spi: an SPI has 32 bits'],
     ['an unknown role', 'both', 'all', '3:11: channels[0].role: "all" is not one of control, data, both'],
     [
       'an unknown suite',
       'aes-128-gcm',
       'aes-128-gmc',
-      '4:12: channels[0].suite: "aes-128-gmc" is not one of aes-128-gcm, aes-256-gcm, chacha20-poly1305 ' +
-        '(did you mean "aes-128-gcm"?)',
+      '4:12: channels[0].suite: "aes-128-gmc" is not one of aes-128-gcm, aes-256-gcm, chacha20-poly1305, aes-128-gmac, ' +
+        'aes-128-ctr-hmac-sha-256-128, aes-128-ctr-gmac, null-hmac-sha-256-128, null-aes-128-gmac ' +
+        '(did you mean "aes-128-gmac"?)',
     ],
     [
       'a window no SA can have',
@@ -102,6 +114,48 @@ describe('a mistake in the key file is named in its place, with a way out', () =
     expect(await complaintOf({ keys: KEYS + SECOND })).toBe('exit 0\nalice.yaml: ok');
     expect(await complaintOf({ keys: KEYS + exchange(SECOND, passage, other) })).toBe(
       `exit 2\nalice.keys.yaml:${said}`,
+    );
+  });
+});
+
+/** `count` octets that count upwards from `first`, in hexadecimal. */
+const counting = (count: number, first: number): string =>
+  Buffer.from(Array.from({ length: count }, (_, index) => first + index)).toString('hex');
+
+/** The key file with another suite, and keys for it. */
+function keysFor(suite: string, inbound: string, outbound: string): string {
+  const withSuite = exchange(KEYS, 'aes-128-gcm', suite);
+  return exchange(exchange(withSuite, INBOUND_KEY, `'${inbound}'`), OUTBOUND_KEY, `'${outbound}'`);
+}
+
+describe('every suite', () => {
+  test.each([
+    ['aes-128-gcm', 20, 'encryption key 32, salt 8'],
+    ['aes-256-gcm', 36, 'encryption key 64, salt 8'],
+    ['chacha20-poly1305', 36, 'encryption key 64, salt 8'],
+    ['aes-128-gmac', 20, 'encryption key 32, salt 8'],
+    ['aes-128-ctr-hmac-sha-256-128', 52, 'encryption key 32, salt 8, integrity key 64'],
+    ['aes-128-ctr-gmac', 40, 'encryption key 32, salt 8, integrity key 32, salt 8'],
+    ['null-hmac-sha-256-128', 32, 'integrity key 64'],
+    ['null-aes-128-gmac', 20, 'integrity key 32, salt 8'],
+  ] as const)('%s takes %i octets', async (suite, octets, parts) => {
+    const right = keysFor(suite, counting(octets, 0), counting(octets, 100));
+    expect(await complaintOf({ keys: right })).toBe('exit 0\nalice.yaml: ok');
+    const wrong = keysFor(suite, counting(octets, 0), counting(octets - 1, 100));
+    expect(await complaintOf({ keys: wrong })).toBe(
+      `exit 2\nalice.keys.yaml:7:33: ${suite} takes ${2 * octets} hexadecimal digits (${parts}), ` +
+        `not ${2 * octets - 2}`,
+    );
+  });
+
+  test('#98 no key and salt twice: neither within an SA, nor in two with other integrity keys', async () => {
+    const twice = counting(20, 0) + counting(20, 0);
+    expect(await complaintOf({ keys: keysFor('aes-128-ctr-gmac', counting(40, 50), twice) })).toBe(
+      'exit 2\nalice.keys.yaml:7:33: encryption and integrity have the same key; each needs its own',
+    );
+    const [one, other] = [counting(52, 0), counting(20, 0) + counting(32, 99)];
+    expect(await complaintOf({ keys: keysFor('aes-128-ctr-hmac-sha-256-128', one, other) })).toBe(
+      'exit 2\nalice.keys.yaml:7:33: both directions have the same key; each needs its own',
     );
   });
 });

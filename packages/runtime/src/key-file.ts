@@ -1,5 +1,9 @@
 import {
+  isSpi,
+  keyMaterialBytes,
+  keyMaterialParts,
   SPI_MIN,
+  splitKeyMaterial,
   suites,
   WINDOW_PACKETS_MAX,
   type ChannelParameters,
@@ -19,8 +23,12 @@ import {
 
 const spiSchema = z
   .int()
-  .min(SPI_MIN, `an SPI is at least ${SPI_MIN}; those below are reserved (RFC 4303 section 2.1)`)
-  .max(0xffff_ffff, 'an SPI has 32 bits');
+  .min(SPI_MIN, {
+    error: `an SPI is at least ${SPI_MIN}; those below are reserved (RFC 4303 section 2.1)`,
+    abort: true,
+  })
+  .max(0xffff_ffff, { error: 'an SPI has 32 bits', abort: true })
+  .refine(isSpi, 'an SPI does not begin with 0x32: that octet marks an AH');
 const WINDOW_PACKETS_MIN = 32;
 const windowSchema = z
   .int()
@@ -28,11 +36,10 @@ const windowSchema = z
     (size) => size >= WINDOW_PACKETS_MIN && size <= WINDOW_PACKETS_MAX && Number.isInteger(Math.log2(size)),
     `a replay window is a power of two from ${WINDOW_PACKETS_MIN} to ${WINDOW_PACKETS_MAX}`,
   );
+/** `key` is the SA's keying material: encryption key, its salt, integrity key, its salt, where the suite has such. */
 const saSchema = z.strictObject({
   spi: spiSchema,
-  key: z
-    .string()
-    .regex(/^([0-9a-f]{2})+$/i, 'a key is an even number of hexadecimal digits, salt at the end'),
+  key: z.string().regex(/^([0-9a-f]{2})+$/i, 'a key is an even number of hexadecimal digits'),
   windowPackets: windowSchema.optional(),
 });
 
@@ -54,6 +61,7 @@ const keyFileSchema = z.strictObject({
 
 type ChannelEntry = z.output<typeof keyFileSchema>['channels'][number];
 const sides = ['inbound', 'outbound'] as const;
+const fromHex = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
 
 /**
  * Manual keys. With an implicit IV a key is good for one process lifetime (#98): `consume` removes the file before its
@@ -107,12 +115,12 @@ function check(
   index: number,
 ): ConfigurationProblem[] {
   const problems: ConfigurationProblem[] = [];
-  const { keyBytes, saltBytes } = suites[channel.suite];
-  const digits = 2 * (keyBytes + saltBytes);
+  const digits = 2 * keyMaterialBytes(channel.suite);
   for (const side of sides) {
     const given = channel[side].key.length;
     if (given !== digits) {
-      const message = `${channel.suite} takes ${digits} hexadecimal digits of key and salt, not ${given}`;
+      const parts = keyMaterialParts(channel.suite).map(([part, octets]) => `${part} ${2 * octets}`);
+      const message = `${channel.suite} takes ${digits} hexadecimal digits (${parts.join(', ')}), not ${given}`;
       problems.push(file.problem(['channels', index, side, 'key'], message));
     }
   }
@@ -131,20 +139,39 @@ function check(
   return problems;
 }
 
-/** Two SAs that seal under one key would use nonces twice (#98): sequence numbers of both start at 1. */
+/**
+ * Two SAs that seal under one key and salt would use nonces twice (#98): sequence numbers of both start at 1. So
+ * would one whose two algorithms share them.
+ */
 function checkKeysDiffer(file: ConfigurationFile, channels: readonly ChannelEntry[]): ConfigurationProblem[] {
   const uses = channels.flatMap((channel, index) =>
-    sides.map((side) => ({ index, side, name: channel.name, key: channel[side].key.toLowerCase() })),
+    sides.map((side) => ({
+      index,
+      side,
+      name: channel.name,
+      keys: keysOf(channel.suite, channel[side].key),
+    })),
   );
-  return uses.flatMap(({ index, side, key }, at) => {
-    const first = uses.slice(0, at).find((other) => other.key === key);
+  return uses.flatMap(({ index, side, keys }, at) => {
+    const where = ['channels', index, side, 'key'];
+    if (new Set(keys).size < keys.length)
+      return [file.problem(where, 'encryption and integrity have the same key; each needs its own')];
+    const first = uses.slice(0, at).find((other) => other.keys.some((key) => keys.includes(key)));
     if (first === undefined) return [];
     const message =
       first.index === index
         ? 'both directions have the same key; each needs its own'
         : `channel "${first.name}" has the same key; each direction of each channel needs its own`;
-    return [file.problem(['channels', index, side, 'key'], message)];
+    return [file.problem(where, message)];
   });
+}
+
+/** The keys in an SA's keying material, each with its salt. */
+function keysOf(suite: SuiteName, material: string): string[] {
+  const { encryption, integrity } = splitKeyMaterial(suite, fromHex(material));
+  return [encryption, integrity]
+    .filter(({ length }) => length > 0)
+    .map((octets) => Buffer.from(octets).toString('hex'));
 }
 
 function toParameters({
@@ -167,6 +194,11 @@ function toParameters({
 
 function toSa(sa: ChannelEntry['inbound'], suite: SuiteName, scope: Scope): ChannelParameters['inbound'] {
   const { spi, key, windowPackets } = sa;
-  const keyMaterial = new Uint8Array(Buffer.from(key, 'hex'));
-  return { spi, suite, scope, keyMaterial, ...(windowPackets === undefined ? {} : { windowPackets }) };
+  return {
+    spi,
+    suite,
+    scope,
+    keyMaterial: fromHex(key),
+    ...(windowPackets === undefined ? {} : { windowPackets }),
+  };
 }

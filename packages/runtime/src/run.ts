@@ -37,7 +37,7 @@ export async function run(
   if (report !== undefined) refuseUnwritable(report);
   forbidCoreDumps();
   const pool = new PacketPool({ packets: configuration.packets });
-  const plan = application.interception(configuration);
+  const plan = application.interception(configuration, keyFile.channels);
   const tun = TunDevice.open({ offload: configuration.offload, inboundIsLocal: plan.kind === 'host' }, pool);
   try {
     const surroundings = new ContainerModule(({ bind, rebind }) => {

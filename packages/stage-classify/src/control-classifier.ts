@@ -6,8 +6,8 @@ import {
   type StageContext,
   type StageFactory,
 } from '@ngisec/core';
-import { compact, type Sad } from '@ngisec/ipsec';
-import { esp, ip, tcp } from '@ngisec/wire';
+import { shim, type Sad } from '@ngisec/ipsec';
+import { ip, tcp } from '@ngisec/wire';
 
 export const controlClassifierDescriptor = describeStage({
   kind: 'control-classifier',
@@ -41,15 +41,14 @@ class ControlClassifier implements Stage<typeof controlClassifierDescriptor> {
 
   #classify(batch: Batch): void {
     const { pool, outputs, drops } = this.#context;
-    const { bytes } = pool;
     for (let index = 0; index < batch.length; index += 1) {
       const packet = batch.packets[index]!;
       const protocol = pool.protocol[packet]!;
+      const spi = shim.findSpi(pool, packet);
       if (ip.checksumOffset(protocol) < 0) drops.unsupported.drop(packet);
-      else if (!compact.mayBeShim(pool, packet)) drops.unprotected.drop(packet);
-      else if (this.#sad.findInbound(esp.spi(bytes, pool.payload[packet]!)) !== undefined)
-        outputs.control.push(packet);
-      else if (protocol === ip.TCP && (tcp.flags(bytes, pool.transport[packet]!) & tcp.SYN) !== 0) {
+      else if (spi === shim.NO_SPI) drops.unprotected.drop(packet);
+      else if (this.#sad.findInbound(spi) !== undefined) outputs.control.push(packet);
+      else if (protocol === ip.TCP && (tcp.flags(pool.bytes, pool.transport[packet]!) & tcp.SYN) !== 0) {
         drops.undeclaredControl.drop(packet);
       } else outputs.data.push(packet);
     }

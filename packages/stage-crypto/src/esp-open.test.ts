@@ -1,9 +1,10 @@
 import { limits, type Counter, PacketPool, type StageFactory } from '@ngisec/core';
-import { compact, nextHeaders, type Sad } from '@ngisec/ipsec';
+import { nextHeaders, shim, suites, type Sad, type SuiteName } from '@ngisec/ipsec';
 import { buildEcho, buildTcp, buildUdp, preparePacket, stageCompliance } from '@ngisec/testkit';
 import { ip, ipv4, ipv6, write16 } from '@ngisec/wire';
 import { databases, StageBench, wireOctets } from '../test/stage-bench.ts';
 import { espOpen, espOpenDescriptor } from './esp-open.ts';
+import { espSeal } from './esp-seal.ts';
 
 const v4 = { src: '10.1.0.5', dst: '10.2.0.7' };
 const v6 = { src: 'fd01::5', dst: 'fd02::7' };
@@ -43,7 +44,7 @@ function sealed(
 ): Uint8Array {
   const packet = load(pool, octets);
   pool.nextHeader[packet] = nextHeader;
-  expect(compact.seal(pool, packet, from.channels[channel]!.outbound)).toBe(compact.SEAL_OK);
+  expect(shim.seal(pool, packet, from.channels[channel]!.outbound)).toBe(shim.SEAL_OK);
   const wire = wireOctets(pool, packet);
   pool.release(packet);
   return wire;
@@ -75,6 +76,42 @@ test.each([
   ]);
   expect(bench.report.counters).toEqual({ operations: 2, octets: 10 });
   expect(bench.drops).toEqual({});
+});
+
+describe.each(Object.keys(suites) as SuiteName[])('under %s', (suite) => {
+  const clear = [
+    ...[0, 1, 1200].map((length) => buildTcp({ ...v4, ...ports, payload: new Uint8Array(length) })),
+    ...[0, 1, 1200].map((length) => buildUdp({ ...v6, ...ports, payload: new Uint8Array(length) })),
+    buildEcho({ ...v4, payload }),
+    buildEcho({ ...v6, payload }),
+  ];
+
+  test('#22 #37 esp-open restores what esp-seal sealed; a changed octet is forged', () => {
+    const { a: sender, b: receiver } = databases(suite);
+    const sealing = new StageBench(espSeal(sender));
+    const opening = new StageBench(espOpen(receiver));
+    for (const octets of clear) {
+      const packet = load(sealing.pool, octets);
+      sealing.pool.channel[packet] = 1;
+      sealing.pool.nextHeader[packet] = nextHeaders.transportData;
+      sealing.feed(packet);
+    }
+    const wire = sealing.emitted.map(({ octets }) => octets);
+    const forged = wire.map((octets) => octets.slice());
+    for (const octets of forged) {
+      octets[octets.length - 1]! ^= 0x40;
+      const packet = load(opening.pool, octets);
+      opening.pool.checksumPending[packet] = 1;
+      opening.feed(packet);
+    }
+    opening.feed(...wire.map((octets) => load(opening.pool, octets)));
+    expect(opening.emitted.map(({ octets }) => octets)).toEqual(clear);
+    expect(opening.emitted.every(({ channel }) => channel === 1)).toBe(true);
+    expect(opening.drops).toEqual({ forged: clear.length });
+    expect([...sealing.problems, ...opening.problems]).toEqual([]);
+    sender.clear();
+    receiver.clear();
+  });
 });
 
 test('#123 a packet remarked on its way to any of the 64 DSCPs still verifies and keeps its mark', () => {
@@ -233,7 +270,7 @@ describe('F25', () => {
       prepare: (from, packet) =>
         preparePacket(from, packet) &&
         ip.checksumOffset(from.protocol[packet]!) >= 0 &&
-        compact.seal(from, packet, sender.channels[0]!.outbound) === compact.SEAL_OK,
+        shim.seal(from, packet, sender.channels[0]!.outbound) === shim.SEAL_OK,
     });
     for (const { name, run } of suite) test(name, run);
     test('and most were opened', () => {

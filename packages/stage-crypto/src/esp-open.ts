@@ -6,14 +6,15 @@ import {
   type StageContext,
   type StageFactory,
 } from '@ngisec/core';
-import { compact, type Sad } from '@ngisec/ipsec';
-import { esp, ip } from '@ngisec/wire';
+import { shim, type Sad } from '@ngisec/ipsec';
+import { ip } from '@ngisec/wire';
 
 export const espOpenDescriptor = describeStage({
   kind: 'esp-open',
   summary: 'Verifies the shim against the restored headers, refuses replays, decrypts.',
   specifications: [
     'RFC 4303 section 3.4',
+    'RFC 4302 section 3.4',
     'RFC 4301 section 5.2',
     'draft section 9',
     '#90',
@@ -62,7 +63,8 @@ class EspOpen implements Stage<typeof espOpenDescriptor> {
     const { bytes } = pool;
     const start = pool.start[packet]!;
     const family = pool.family[packet]!;
-    if (!compact.mayBeShim(pool, packet)) return drops.unprotected.drop(packet);
+    const spi = shim.findSpi(pool, packet);
+    if (spi === shim.NO_SPI) return drops.unprotected.drop(packet);
     if (
       pool.checksumPending[packet] === 0 &&
       !ip.hasValidTransportChecksum(
@@ -76,17 +78,17 @@ class EspOpen implements Stage<typeof espOpenDescriptor> {
     ) {
       return drops.badChecksum.drop(packet);
     }
-    const sa = this.#sad.findInbound(esp.spi(bytes, pool.payload[packet]!));
+    const sa = this.#sad.findInbound(spi);
     if (sa === undefined) return drops.unknownSpi.drop(packet);
     if (!this.#sad.channels[sa.channel]!.isPeer(bytes, start + ip.sourceOffset(family), family)) {
       return drops.wrongPeer.drop(packet);
     }
-    const result = compact.open(pool, packet, sa);
-    if (result === compact.OPEN_REPLAYED) return drops.replayed.drop(packet);
+    const result = shim.open(pool, packet, sa);
+    if (result === shim.OPEN_REPLAYED) return drops.replayed.drop(packet);
     counters.operations.value += 1;
-    if (result === compact.OPEN_FORGED) return drops.forged.drop(packet);
-    if (result === compact.OPEN_BAD_PADDING) return drops.badPadding.drop(packet);
-    if (result !== compact.OPEN_OK) return drops.unprotected.drop(packet);
+    if (result === shim.OPEN_FORGED) return drops.forged.drop(packet);
+    if (result === shim.OPEN_BAD_PADDING) return drops.badPadding.drop(packet);
+    if (result !== shim.OPEN_OK) return drops.unprotected.drop(packet);
     counters.octets.value += pool.end[packet]! - pool.payload[packet]!;
     outputs.out.push(packet);
   }

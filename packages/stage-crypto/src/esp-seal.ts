@@ -6,12 +6,20 @@ import {
   type StageContext,
   type StageFactory,
 } from '@ngisec/core';
-import { compact, type Sad } from '@ngisec/ipsec';
+import { shim, type Sad } from '@ngisec/ipsec';
 
 export const espSealDescriptor = describeStage({
   kind: 'esp-seal',
   summary: 'Encrypts what stands behind the transport header and authenticates it with the headers.',
-  specifications: ['RFC 4303 section 3.3', 'RFC 8750', 'draft section 6', '#22', '#23', '#43'],
+  specifications: [
+    'RFC 4303 section 3.3',
+    'RFC 4302 section 3.3',
+    'RFC 8750',
+    'draft section 6',
+    '#22',
+    '#23',
+    '#43',
+  ],
   inputs: {
     in: {
       accepts: ['control', 'data', 'natted'],
@@ -56,12 +64,12 @@ class EspSeal implements Stage<typeof espSealDescriptor> {
         continue;
       }
       const plaintext = pool.end[packet]! - pool.payload[packet]!;
-      const result = compact.seal(pool, packet, channel.outbound);
-      if (result === compact.SEAL_OK) {
+      const result = shim.seal(pool, packet, channel.outbound);
+      if (result === shim.SEAL_OK) {
         operations += 1;
         octets += plaintext;
         outputs.out.push(packet);
-      } else if (result === compact.SEAL_TOO_LONG) drops.tooLong.drop(packet);
+      } else if (result === shim.SEAL_TOO_LONG) drops.tooLong.drop(packet);
       else drops.sequenceExhausted.drop(packet);
     }
     counters.operations.add(operations);

@@ -12,7 +12,7 @@ import {
   type StageFactory,
   type StageReport,
 } from '@ngisec/core';
-import { chooseProvider, Sad, type ChannelParameters } from '@ngisec/ipsec';
+import { chooseProvider, keyMaterialBytes, Sad, type ChannelParameters, type SuiteName } from '@ngisec/ipsec';
 import { ip, parsePrefix } from '@ngisec/wire';
 
 /** What came out of the stage, in order. */
@@ -114,12 +114,12 @@ export function wireOctets(pool: PacketPool, packet: number): Uint8Array {
 export const SPI_A_TO_B = 0x1000;
 export const SPI_B_TO_A = 0x2000;
 
-const keyMaterial = (first: number): Uint8Array =>
-  Uint8Array.from({ length: 20 }, (_, index) => first + index);
+const keyMaterial = (suite: SuiteName, first: number): Uint8Array =>
+  Uint8Array.from({ length: keyMaterialBytes(suite) }, (_, index) => first + index);
 
 /** Host B's channel to host A; channel `index` of the two has SPIs and keys of its own. */
-function channelToA(index: number, peers: readonly string[]): ChannelParameters {
-  const common = { suite: 'aes-128-gcm', scope: 'full' } as const;
+function channelToA(index: number, suite: SuiteName, peers: readonly string[]): ChannelParameters {
+  const common = { suite, scope: 'full' } as const;
   return {
     name: `channel ${index}`,
     role: 'both',
@@ -127,19 +127,19 @@ function channelToA(index: number, peers: readonly string[]): ChannelParameters 
     inbound: {
       ...common,
       spi: SPI_A_TO_B + index,
-      keyMaterial: keyMaterial(40 * index),
+      keyMaterial: keyMaterial(suite, 40 * index),
       windowPackets: 1024,
     },
-    outbound: { ...common, spi: SPI_B_TO_A + index, keyMaterial: keyMaterial(40 * index + 20) },
+    outbound: { ...common, spi: SPI_B_TO_A + index, keyMaterial: keyMaterial(suite, 40 * index + 20) },
   };
 }
 
 /** The databases of hosts A, 10.1.0.0/24 and fd01::/64, and B, with two channels between them. */
-export function databases(): { a: Sad; b: Sad } {
+export function databases(suite: SuiteName = 'aes-128-gcm'): { a: Sad; b: Sad } {
   const { provider } = chooseProvider();
   const [a, b] = [new Sad(provider), new Sad(provider)];
   for (const index of [0, 1]) {
-    const toA = channelToA(index, ['10.1.0.0/24', 'fd01::/64']);
+    const toA = channelToA(index, suite, ['10.1.0.0/24', 'fd01::/64']);
     b.add(toA);
     const peers = ['10.2.0.0/24', 'fd02::/64'].map((text) => parsePrefix(text)!);
     a.add({ ...toA, peers, inbound: toA.outbound, outbound: toA.inbound });

@@ -1,5 +1,5 @@
 import { PacketPool } from '@ngisec/core';
-import { chooseProvider, compact, Sad } from '@ngisec/ipsec';
+import { chooseProvider, shim, Sad } from '@ngisec/ipsec';
 import { buildTcp, buildUdp, preparePacket, stageCompliance, StageBench } from '@ngisec/testkit';
 import { ip, ipv4, ipv6, parsePrefix } from '@ngisec/wire';
 import { codePoints, dscpMarker } from './dscp-marker.ts';
@@ -77,12 +77,12 @@ describe.each(families)('#123 IPv$family', ({ family, ends }) => {
     for (const phb of Object.keys(codePoints)) {
       const packet = pool.allocateCopy(original);
       preparePacket(pool, packet);
-      expect(compact.seal(pool, packet, channel.outbound)).toBe(compact.SEAL_OK);
+      expect(shim.seal(pool, packet, channel.outbound)).toBe(shim.SEAL_OK);
       const [marked] = marker(phb).feed('in', pool.octets(packet), { checksumPending: 1 });
       pool.release(packet);
       const arrived = pool.allocateCopy(marked!.octets);
       preparePacket(pool, arrived);
-      expect(compact.open(pool, arrived, sad.findInbound(300)!)).toBe(compact.OPEN_OK);
+      expect(shim.open(pool, arrived, sad.findInbound(300)!)).toBe(shim.OPEN_OK);
       const opened = pool.octets(arrived);
       ip.completeTransportChecksum(opened, 0, marked!.headerBytes - 20, opened.length, family, ip.TCP);
       expect(opened).toEqual(

@@ -1,3 +1,4 @@
+export * as ah from './ah.ts';
 export * as checksum from './checksum.ts';
 export * as esp from './esp.ts';
 export * as icmp from './icmp.ts';

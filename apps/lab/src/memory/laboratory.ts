@@ -16,7 +16,7 @@ import {
   type PacketPort,
   type SimulatedLink,
 } from '@ngisec/testkit';
-import { compact } from '@ngisec/ipsec';
+import { shim } from '@ngisec/ipsec';
 import { BindingTable, BindingTableToken } from '@ngisec/stage-nat';
 import { ContainerModule } from 'inversify';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -60,7 +60,7 @@ export class MemoryLaboratory {
     const wanB = network.link({ name: 'wan-b', ...latency, latencyMs: 5 });
     const [stackA, insideA] = directPorts();
     const [stackB, insideB] = directPorts();
-    const stackMtu = MTU_BYTES - compact.SHIM_BYTES_MAX;
+    const stackMtu = MTU_BYTES - shim.bytesMax('aes-128-gcm', 6);
     const setting = { clock: network.clock, random: network.random };
     this.stacks = {
       a: new Stack(setting, { addresses: sites.a.host, mtuBytes: stackMtu }, stackA),

@@ -5,11 +5,17 @@ import { nodeProvider } from './node-provider.ts';
 
 const node: ProviderCandidate = { name: 'node', create: () => nodeProvider };
 
+/** A provider that works but for what `change` puts in place. */
+const changed = (change: Partial<CryptoProvider>): ProviderCandidate => ({
+  name: 'noble',
+  create: () => ({ ...nobleProvider, ...change }),
+});
+
 /** A provider that works but for what `change` does to its AEADs. */
 const broken = (change: (aead: Aead) => Partial<Aead>): ProviderCandidate => ({
   name: 'noble',
   create: (): CryptoProvider => ({
-    name: 'noble',
+    ...nobleProvider,
     aead: (suite, key) => {
       const aead = nobleProvider.aead(suite, key);
       return Object.assign(aead, change(aead));
@@ -52,6 +58,25 @@ test('passes over a provider that cannot be made', () => {
 });
 
 test.each<[string, ProviderCandidate, string]>([
+  [
+    'whose MAC does not verify',
+    changed({
+      mac: (...given) => Object.assign(nobleProvider.mac(...given), { open: () => true }),
+    }),
+    'noble accepts a forged hmac-sha-256-128 packet',
+  ],
+  [
+    'whose MAC appends nothing',
+    changed({ mac: (_, key) => nobleProvider.aead('aes-128-gmac', key.slice(0, 16)) }),
+    'noble seals hmac-sha-256-128 wrongly',
+  ],
+  [
+    'whose cipher does nothing',
+    changed({
+      cipher: (...given) => Object.assign(nobleProvider.cipher(...given), { apply: () => undefined }),
+    }),
+    'noble encrypts aes-128-ctr wrongly',
+  ],
   ['that seals nothing', broken(() => ({ seal: () => undefined })), 'noble seals aes-128-gcm wrongly'],
   ['that accepts anything', broken(() => ({ open: () => true })), 'noble opens aes-128-gcm wrongly'],
   ['that opens nothing', broken(() => ({ open: () => false })), 'noble does not open aes-128-gcm'],

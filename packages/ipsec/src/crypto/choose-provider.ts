@@ -1,5 +1,5 @@
 import type { CryptoProvider } from './aead.ts';
-import { knownAnswers, tryKnownAnswer } from './known-answers.ts';
+import { cipherAnswers, knownAnswers, tryCipherAnswer, tryKnownAnswer } from './known-answers.ts';
 import { nobleProvider } from './noble-provider.ts';
 import { nodeProvider } from './node-provider.ts';
 import { createOpensslProvider } from './openssl-provider.ts';
@@ -61,6 +61,10 @@ function tryCandidate(candidate: ProviderCandidate): CryptoProvider | string {
 function problemOf(provider: CryptoProvider): string | undefined {
   for (const answer of knownAnswers) {
     const problem = tryKnownAnswer(provider, answer);
+    if (problem !== undefined) return problem;
+  }
+  for (const answer of cipherAnswers) {
+    const problem = tryCipherAnswer(provider, answer);
     if (problem !== undefined) return problem;
   }
   return undefined;

@@ -1,10 +1,14 @@
-import { ICV_BYTES, type CryptoProvider } from './aead.ts';
-import type { SuiteName } from './suites.ts';
+import { ICV_BYTES, type Aead, type CryptoProvider } from './aead.ts';
+import type { AeadName, CipherName, MacName } from './suites.ts';
 
-/** A published test vector; all values in hex, `sealed` is ciphertext and tag. */
+/**
+ * A published test vector; all values in hex, `sealed` is ciphertext and tag. What a MAC authenticates is cut into
+ * associated data, plaintext and the first half of the IV.
+ */
 export interface KnownAnswer {
   readonly source: string;
-  readonly suite: SuiteName;
+  readonly kind: 'aead' | 'mac';
+  readonly algorithm: AeadName | MacName;
   readonly key: string;
   readonly nonce: string;
   readonly associated: string;
@@ -12,11 +16,22 @@ export interface KnownAnswer {
   readonly sealed: string;
 }
 
-/** One vector a suite, small enough to be tried at every start. */
+/** A published test vector of CTR mode, in hex. */
+export interface CipherAnswer {
+  readonly source: string;
+  readonly algorithm: CipherName;
+  readonly key: string;
+  readonly nonce: string;
+  readonly plaintext: string;
+  readonly ciphertext: string;
+}
+
+/** One vector an algorithm, small enough to be tried at every start. */
 export const knownAnswers: readonly KnownAnswer[] = [
   {
     source: 'McGrew and Viega, The Galois/Counter Mode of Operation, test case 4',
-    suite: 'aes-128-gcm',
+    kind: 'aead',
+    algorithm: 'aes-128-gcm',
     key: 'feffe9928665731c6d6a8f9467308308',
     nonce: 'cafebabefacedbaddecaf888',
     associated: 'feedfacedeadbeeffeedfacedeadbeefabaddad2',
@@ -30,7 +45,8 @@ export const knownAnswers: readonly KnownAnswer[] = [
   },
   {
     source: 'McGrew and Viega, The Galois/Counter Mode of Operation, test case 16',
-    suite: 'aes-256-gcm',
+    kind: 'aead',
+    algorithm: 'aes-256-gcm',
     key: 'feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308',
     nonce: 'cafebabefacedbaddecaf888',
     associated: 'feedfacedeadbeeffeedfacedeadbeefabaddad2',
@@ -44,7 +60,8 @@ export const knownAnswers: readonly KnownAnswer[] = [
   },
   {
     source: 'RFC 8439 section 2.8.2',
-    suite: 'chacha20-poly1305',
+    kind: 'aead',
+    algorithm: 'chacha20-poly1305',
     key: '808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f',
     nonce: '070000004041424344454647',
     associated: '50515253c0c1c2c3c4c5c6c7',
@@ -60,6 +77,57 @@ export const knownAnswers: readonly KnownAnswer[] = [
       '3ff4def08e4b7a9de576d26586cec64b6116' +
       '1ae10b594f09e26a7e902ecbd0600691',
   },
+  {
+    source: 'draft-mcgrew-gcm-test-01 section 5, RFC 4543 packet (SPI 00004321)',
+    kind: 'aead',
+    algorithm: 'aes-128-gmac',
+    key: '4c80cdefbb5d10da906ac73c3613a634',
+    nonce: '22433c640000000000000000',
+    associated: '00004321000000070000000000000000',
+    plaintext:
+      '45000030da3a00008001df3bc0a80005c0a800010800c6cd0200070061626364' +
+      '65666768696a6b6c6d6e6f707172737401020201',
+    sealed:
+      '45000030da3a00008001df3bc0a80005c0a800010800c6cd0200070061626364' +
+      '65666768696a6b6c6d6e6f707172737401020201' +
+      'f2a9a836e155106aa8dcd618e4099aaa',
+  },
+  {
+    source: 'RFC 4868 section 2.7.2.1, AUTH256-4',
+    kind: 'mac',
+    algorithm: 'hmac-sha-256-128',
+    key: '0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20',
+    nonce: '00000000cdcdcdcd00000000',
+    associated: 'cd'.repeat(6),
+    plaintext: 'cd'.repeat(40),
+    sealed: 'cd'.repeat(40) + '372efcf9b40b35c2115b1346903d2ef4',
+  },
+  {
+    source: 'the packet of RFC 4543 above under another IV, by pyca/cryptography',
+    kind: 'mac',
+    algorithm: 'aes-128-gmac',
+    key: '4c80cdefbb5d10da906ac73c3613a634',
+    nonce: '22433c640000000700000001',
+    associated: '00004321000000070000000000000000',
+    plaintext:
+      '45000030da3a00008001df3bc0a80005c0a800010800c6cd0200070061626364' +
+      '65666768696a6b6c6d6e6f707172737401020201',
+    sealed:
+      '45000030da3a00008001df3bc0a80005c0a800010800c6cd0200070061626364' +
+      '65666768696a6b6c6d6e6f707172737401020201' +
+      '2f4cc0de87cb5624d1c60daf5da93e46',
+  },
+];
+
+export const cipherAnswers: readonly CipherAnswer[] = [
+  {
+    source: 'RFC 3686 section 6, test vector 3',
+    algorithm: 'aes-128-ctr',
+    key: '7691be035e5020a8ac6e618529f9a0dc',
+    nonce: '00e0017b27777f3f4a1786f0',
+    plaintext: '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223',
+    ciphertext: 'c1cf48a89f2ffdd9cf4652e9efdb72d74540a42bde6d7836d59a5ceaaef3105325b2072f',
+  },
 ];
 
 export const fromHex = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
@@ -70,7 +138,7 @@ export const toHex = (octets: Uint8Array): string => Buffer.from(octets).toStrin
  * wrong, undefined where nothing is.
  */
 export function tryKnownAnswer(provider: CryptoProvider, answer: KnownAnswer): string | undefined {
-  const aead = provider.aead(answer.suite, fromHex(answer.key));
+  const aead = aeadOf(provider, answer);
   try {
     aead.nonce.set(fromHex(answer.nonce));
     const associated = fromHex(answer.associated);
@@ -82,21 +150,44 @@ export function tryKnownAnswer(provider: CryptoProvider, answer: KnownAnswer): s
     bytes.set(fromHex(answer.plaintext));
 
     aead.seal(bytes, 0, length);
-    if (toHex(bytes) !== answer.sealed) return `seals ${answer.suite} wrongly`;
-    if (!aead.open(bytes, 0, length)) return `does not open ${answer.suite}`;
-    if (toHex(bytes.subarray(0, length)) !== answer.plaintext) return `opens ${answer.suite} wrongly`;
+    if (toHex(bytes) !== answer.sealed) return `seals ${answer.algorithm} wrongly`;
+    if (!aead.open(bytes, 0, length)) return `does not open ${answer.algorithm}`;
+    if (toHex(bytes.subarray(0, length)) !== answer.plaintext) return `opens ${answer.algorithm} wrongly`;
 
     bytes.set(sealed);
     bytes[length]! ^= 1;
-    if (aead.open(bytes, 0, length)) return `accepts a forged ${answer.suite} packet`;
+    if (aead.open(bytes, 0, length)) return `accepts a forged ${answer.algorithm} packet`;
     const left = toHex(bytes.subarray(0, length));
     if (!answer.sealed.startsWith(left) && !/^0*$/.test(left))
-      return `decrypts a forged ${answer.suite} packet`;
+      return `decrypts a forged ${answer.algorithm} packet`;
 
     bytes.set(fromHex(answer.plaintext));
     aead.seal(bytes, 0, length);
-    return toHex(bytes) === answer.sealed ? undefined : `seals ${answer.suite} wrongly after a forged packet`;
+    return toHex(bytes) === answer.sealed
+      ? undefined
+      : `seals ${answer.algorithm} wrongly after a forged packet`;
   } finally {
     aead.destroy();
+  }
+}
+
+function aeadOf(provider: CryptoProvider, { kind, algorithm, key }: KnownAnswer): Aead {
+  return kind === 'aead'
+    ? provider.aead(algorithm as AeadName, fromHex(key))
+    : provider.mac(algorithm as MacName, fromHex(key));
+}
+
+/** As `tryKnownAnswer`, for a cipher: encrypts, and decrypts with the same key afterwards. */
+export function tryCipherAnswer(provider: CryptoProvider, answer: CipherAnswer): string | undefined {
+  const cipher = provider.cipher(answer.algorithm, fromHex(answer.key));
+  try {
+    cipher.nonce.set(fromHex(answer.nonce));
+    const bytes = fromHex(answer.plaintext);
+    cipher.apply(bytes, 0, bytes.length);
+    if (toHex(bytes) !== answer.ciphertext) return `encrypts ${answer.algorithm} wrongly`;
+    cipher.apply(bytes, 0, bytes.length);
+    return toHex(bytes) === answer.plaintext ? undefined : `decrypts ${answer.algorithm} wrongly`;
+  } finally {
+    cipher.destroy();
   }
 }

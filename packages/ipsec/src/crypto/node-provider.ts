@@ -1,74 +1,86 @@
-import { createCipheriv, createDecipheriv, type CipherGCMTypes } from 'node:crypto';
 import {
-  ASSOCIATED_BYTES_MAX,
-  checkKey,
-  checkRange,
-  ICV_BYTES,
-  NONCE_BYTES,
-  type Aead,
-  type CryptoProvider,
-} from './aead.ts';
-import type { SuiteName } from './suites.ts';
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  timingSafeEqual,
+  type CipherGCMTypes,
+} from 'node:crypto';
+import { checkKey, ICV_BYTES, type CryptoProvider } from './aead.ts';
+import {
+  AllocatingAead,
+  AllocatingCipher,
+  tagOnly,
+  type PacketFunctions,
+  type TagFunction,
+} from './allocating-aead.ts';
+import type { AeadName, MacName } from './suites.ts';
 
 const options = { authTagLength: ICV_BYTES };
 
-/** Allocates per packet, because `node:crypto` cannot give a cipher another nonce: the fallback. */
-class NodeAead implements Aead {
-  readonly nonce = new Uint8Array(NONCE_BYTES);
-  readonly associated = new Uint8Array(ASSOCIATED_BYTES_MAX);
-  associatedLength = 0;
-  // The types know ChaCha20-Poly1305 by an overload of its own, with the same methods.
-  readonly #suite: CipherGCMTypes;
-  #key: Uint8Array | undefined;
-
-  constructor(suite: SuiteName, key: Uint8Array) {
-    this.#suite = suite as CipherGCMTypes;
-    this.#key = key.slice();
-  }
-
-  seal(bytes: Uint8Array, at: number, length: number): void {
-    checkRange(this, bytes, at, length);
-    const cipher = createCipheriv(this.#suite, this.#liveKey(), this.nonce, options);
-    cipher.setAAD(this.associated.subarray(0, this.associatedLength));
-    bytes.set(cipher.update(bytes.subarray(at, at + length)), at);
+/** The types know ChaCha20-Poly1305 by an overload of its own, with the same methods. */
+const combined = (name: AeadName): PacketFunctions => ({
+  seal(key, nonce, associated, plaintext) {
+    const cipher = createCipheriv(name as CipherGCMTypes, key, nonce, options);
+    cipher.setAAD(associated);
+    const ciphertext = cipher.update(plaintext);
     cipher.final();
-    bytes.set(cipher.getAuthTag(), at + length);
-  }
-
-  /** On failure the ciphertext stands as it came. */
-  open(bytes: Uint8Array, at: number, length: number): boolean {
-    checkRange(this, bytes, at, length);
-    const decipher = createDecipheriv(this.#suite, this.#liveKey(), this.nonce, options);
-    decipher.setAAD(this.associated.subarray(0, this.associatedLength));
-    decipher.setAuthTag(bytes.subarray(at + length, at + length + ICV_BYTES));
-    const unverified = decipher.update(bytes.subarray(at, at + length));
+    return [ciphertext, cipher.getAuthTag()];
+  },
+  open(key, nonce, associated, ciphertext, icv) {
+    const decipher = createDecipheriv(name as CipherGCMTypes, key, nonce, options);
+    decipher.setAAD(associated);
+    decipher.setAuthTag(icv);
+    const unverified = decipher.update(ciphertext);
     try {
       decipher.final();
+      return unverified;
     } catch {
       unverified.fill(0);
-      return false;
+      return undefined;
     }
-    bytes.set(unverified, at);
-    return true;
-  }
+  },
+});
 
-  destroy(): void {
-    this.#key?.fill(0);
-    this.#key = undefined;
-    this.nonce.fill(0);
-  }
+/** GCM with nothing to encrypt (RFC 4543 section 2). */
+const gmac: TagFunction = (key, nonce, pieces) => {
+  const cipher = createCipheriv('aes-128-gcm', key, nonce, options);
+  cipher.setAAD(Buffer.concat(pieces));
+  cipher.final();
+  return cipher.getAuthTag();
+};
 
-  #liveKey(): Uint8Array {
-    if (this.#key === undefined) throw new Error('This key has been destroyed.');
-    return this.#key;
-  }
-}
+const hmacSha256: TagFunction = (key, _, pieces) => {
+  const hmac = createHmac('sha256', key);
+  for (const piece of pieces) hmac.update(piece);
+  return hmac.digest().subarray(0, ICV_BYTES);
+};
 
-/** AEADs of `node:crypto`: OpenSSL without native code of our own, at 4 to 9 us a packet. */
+const aeads: Readonly<Record<AeadName, PacketFunctions>> = {
+  'aes-128-gcm': combined('aes-128-gcm'),
+  'aes-256-gcm': combined('aes-256-gcm'),
+  'chacha20-poly1305': combined('chacha20-poly1305'),
+  'aes-128-gmac': tagOnly(gmac, timingSafeEqual, false),
+};
+const macs: Readonly<Record<MacName, PacketFunctions>> = {
+  'hmac-sha-256-128': tagOnly(hmacSha256, timingSafeEqual, true),
+  'aes-128-gmac': tagOnly(gmac, timingSafeEqual, true),
+};
+
+/** `node:crypto`: OpenSSL without native code of our own, at 4 to 9 us a packet; it cannot give a key another nonce. */
 export const nodeProvider: CryptoProvider = {
   name: 'node',
-  aead(suite, key) {
-    checkKey(suite, key);
-    return new NodeAead(suite, key);
+  aead(algorithm, key) {
+    checkKey(algorithm, key);
+    return new AllocatingAead(key, aeads[algorithm]);
+  },
+  mac(algorithm, key) {
+    checkKey(algorithm, key);
+    return new AllocatingAead(key, macs[algorithm]);
+  },
+  cipher(algorithm, key) {
+    checkKey(algorithm, key);
+    return new AllocatingCipher(key, (octets, counterBlock, input) =>
+      createCipheriv(algorithm, octets, counterBlock).update(input),
+    );
   },
 };
