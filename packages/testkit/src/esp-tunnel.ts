@@ -3,7 +3,6 @@ import { createCipheriv } from 'node:crypto';
 import { toAddress, type Address } from './ip-packet.ts';
 import { buildIp } from './packet-builders.ts';
 
-const ESP = 50;
 const KEY_BYTES = 16;
 const IV_AT = esp.HEADER_BYTES;
 const IV_BYTES = 8;
@@ -19,6 +18,8 @@ const IPV6_PACKET = 41;
  *     | outer IP, protocol 50 | SPI, sequence | IV (8) | ciphertext(inner packet, padding, trailer) | ICV (16) |
  */
 export class EspTunnel {
+  /** Of its IP packets. */
+  static readonly PROTOCOL = 50;
   readonly #ends: { readonly src: Uint8Array; readonly dst: Uint8Array };
   readonly #spi: number;
   readonly #key: Uint8Array;
@@ -50,6 +51,6 @@ export class EspTunnel {
     packet.set(cipher.update(plain), IV_AT + IV_BYTES);
     cipher.final();
     packet.set(cipher.getAuthTag(), packet.length - ICV_BYTES);
-    return buildIp(this.#ends, ESP, packet);
+    return buildIp(this.#ends, EspTunnel.PROTOCOL, packet);
   }
 }
