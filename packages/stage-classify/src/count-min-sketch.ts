@@ -4,8 +4,9 @@ const ROWS = 4;
 
 /**
  * Counts by key in fixed memory (Cormode and Muthukrishnan 2005): each key has one cell a row, and the smallest of its
- * cells is the count. Never too low. Too high by more than e/columns of all that was counted with a probability of e^-4,
- * and less with the conservative update (Estan and Varghese 2002) used here. Seeded, so that an outsider cannot aim.
+ * cells is the count. Never too low. Too high by more than e/columns of all that was counted with a probability of
+ * e^-4, and less with the conservative update (Estan and Varghese 2002) used here. Seeded, so that an outsider
+ * cannot aim.
  */
 export class CountMinSketch {
   readonly #cells: Uint32Array;
