@@ -9,7 +9,9 @@ const small: RunOptions = {
   progress: () => undefined,
 };
 
-describe.each(scenarios.map((scenario) => [scenario.name, scenario] as const))(
+const inMemory = scenarios.filter(({ run }) => run.memory !== undefined);
+
+describe.each(inMemory.map((scenario) => [scenario.name, scenario] as const))(
   '%s in memory',
   (_, scenario) => {
     let first: ScenarioResult;
