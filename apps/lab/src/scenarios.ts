@@ -2,6 +2,7 @@ import type { Backend, BackendOptions, Check, ScenarioResult } from './check.ts'
 import { judge } from './judge.ts';
 import { memoryBackend } from './memory/backend.ts';
 import { healFlush } from './memory/healing.ts';
+import { visibility } from './memory/visibility.ts';
 import { attack } from './namespaces/attack.ts';
 import { namespacesBackend } from './namespaces/backend.ts';
 import type { LabMode } from './node-files.ts';
@@ -55,6 +56,12 @@ export const scenarios: readonly Scenario[] = [
     summary:
       'a router on the path injects RST, FIN, SYN and garbage: into our connection, and into TLS beside it',
     run: { namespaces: attack },
+  },
+  {
+    name: 'visibility',
+    summary:
+      'what a gateway can say of traffic it cannot open: a record of each flow, and where a SYN flood goes',
+    run: { memory: visibility },
   },
 ];
 

@@ -8,6 +8,7 @@ export * from './device-stage.ts';
 export * from './flow-table.ts';
 export * from './graph.ts';
 export * from './graph-spec.ts';
+export * from './insert-stage.ts';
 export * from './limits.ts';
 export * from './operator-stage.ts';
 export * from './packet-length.ts';

@@ -18,7 +18,7 @@ import {
 } from '@ngisec/testkit';
 import { shim } from '@ngisec/ipsec';
 import { BindingTable, BindingTableToken } from '@ngisec/stage-nat';
-import { ContainerModule } from 'inversify';
+import { ContainerModule, type ContainerModuleLoadOptions } from 'inversify';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +30,13 @@ export interface LabNode {
   readonly loaded: Loaded;
   readonly node: Node;
   readonly device: SimulatedDevice;
+}
+
+export interface LaboratoryOptions {
+  /** Further keys of the gateways' configuration files. */
+  readonly gatewayKeys?: object;
+  /** Further bindings of a node, made last. */
+  readonly bind?: (node: NodeName, options: ContainerModuleLoadOptions) => void;
 }
 
 /**
@@ -46,8 +53,16 @@ export class MemoryLaboratory {
   readonly inet = new Router();
   /** Each gateway's bindings. */
   readonly bindings = new Map<NodeName, BindingTable>();
+  readonly #bind: LaboratoryOptions['bind'];
 
-  private constructor(mode: LabMode, seed: number, loaded: ReadonlyMap<NodeName, Loaded>, files: NodeFiles) {
+  private constructor(
+    mode: LabMode,
+    seed: number,
+    loaded: ReadonlyMap<NodeName, Loaded>,
+    files: NodeFiles,
+    bind: LaboratoryOptions['bind'],
+  ) {
+    this.#bind = bind;
     this.network = new SimulatedNetwork(seed);
     this.files = files;
     const { network } = this;
@@ -82,17 +97,21 @@ export class MemoryLaboratory {
   }
 
   /** Makes configuration and keys from the seed, reads them as a node would, and wires everything. */
-  static async open(mode: LabMode, seed: number): Promise<MemoryLaboratory> {
+  static async open(
+    mode: LabMode,
+    seed: number,
+    { gatewayKeys = {}, bind }: LaboratoryOptions = {},
+  ): Promise<MemoryLaboratory> {
     const directory = mkdtempSync(join(tmpdir(), 'ngisec-memory-'));
     try {
       // Seeded apart from the network, which draws as many numbers as its traffic needs.
-      const files = makeNodeFiles(mode, seededRandom(seed ^ 0x5eed));
+      const files = makeNodeFiles(mode, seededRandom(seed ^ 0x5eed), { gatewayKeys });
       writeNodeFiles(directory, files);
       const loaded = new Map<NodeName, Loaded>();
       for (const name of Object.keys(files.nodes) as NodeName[]) {
         loaded.set(name, await load(join(directory, `${name}.yaml`)));
       }
-      return new MemoryLaboratory(mode, seed, loaded, files);
+      return new MemoryLaboratory(mode, seed, loaded, files, bind);
     } finally {
       rmSync(directory, { recursive: true });
     }
@@ -143,11 +162,13 @@ export class MemoryLaboratory {
     const { clock, random } = this.network;
     const entry = loaded.get(name)!;
     const device = new SimulatedDevice({ clock }, { name, role, inside, outside });
-    const surroundings = new ContainerModule(({ bind, rebind }) => {
+    const surroundings = new ContainerModule((options) => {
+      const { bind, rebind } = options;
       rebind(ClockToken).toConstantValue(clock);
       rebind(RandomToken).toConstantValue(random);
       rebind(PacketPoolToken).toConstantValue(new PacketPool());
       bind(PacketDeviceToken).toConstantValue(device);
+      this.#bind?.(name, options);
       if (role === 'host') return;
       const table = new BindingTable(random);
       rebind(BindingTableToken).toConstantValue(table);
