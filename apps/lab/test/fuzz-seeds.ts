@@ -49,11 +49,7 @@ export function openAll(captured: readonly Uint8Array[], sad: Sad, senders: read
     if (!preparePacket(pool, packet) || shim.findSpi(pool, packet) === shim.NO_SPI) return [];
     const spi = esp.spi(pool.bytes, pool.payload[packet]!);
     const [receiving, sa] = [sad.findInbound(spi), outbound.find((candidate) => candidate.spi === spi)];
-    if (
-      receiving === undefined ||
-      sa === undefined ||
-      shim.open(pool, packet, receiving) !== shim.OPEN_OK
-    )
+    if (receiving === undefined || sa === undefined || shim.open(pool, packet, receiving) !== shim.OPEN_OK)
       return [];
     return [{ octets: pool.octets(packet), nextHeader: pool.nextHeader[packet]!, sa }];
   });

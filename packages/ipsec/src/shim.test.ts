@@ -54,6 +54,17 @@ const goldenPackets = [
       14e9 0035 0028 bac6 fedcba98 00000001 ba3398a9be646aab adf314ae75604aa72e2f1af555f8de7e`,
   },
   {
+    name: 'the worked example of docs/protocol.md in the ah-esp profile',
+    setting: { suite: 'aes-128-ctr-hmac-sha-256-128', scope: 'full', spi: 0x1122_3344 },
+    sequence: 1,
+    emitted: `4500002d 00014000 400626c4 0a010002 0a020002
+      9c400050 01020304 05060708 50180200 a94a0000 68656c6c6f`,
+    sealed: `4500005c 00014000 40062695 0a010002 0a020002
+      9c400050 01020304 05060708 50180200 250b0000
+      32 05 0000 11223344 00000001 e1abfd89e7fa2fe9c4cc77222eb441d7
+      11223344 00000001 0000000000000001 33c84e7eb1223610`,
+  },
+  {
     name: 'IPv4 TCP, aes-128-ctr-hmac-sha-256-128, scope full, sequence number 1',
     setting: { suite: 'aes-128-ctr-hmac-sha-256-128', scope: 'full', spi: 0x1122_3344 },
     sequence: 1,

@@ -281,7 +281,7 @@ describe('the duplicator drops', () => {
     const a = new GatewayBench('a', setting());
     const options = new Uint8Array(40).fill(1);
     expect(a.duplicator.feed('in', buildTcp({ ...ends6, sport: 1, dport: 2, options }))).toHaveLength(1);
-    const routing = Uint8Array.from([ip.TCP, 9, 0, 0, ...new Uint8Array(76)]);
+    const routing = Uint8Array.from([ip.TCP, 19, 0, 0, ...new Uint8Array(156)]);
     const segment = buildTcp({ ...ends6, sport: 1, dport: 2 }).subarray(40);
     const long = Uint8Array.from([
       ...buildTcp({ ...ends6, sport: 1, dport: 2 }).subarray(0, 40),
