@@ -10,7 +10,7 @@ const container = ['inversify', 'reflect-metadata'];
 const app = ['runtime', 'wire', 'core', 'ipsec', ...stages, 'link-linux', ...container, 'zod'];
 
 /**
- * What each package and app may import, from the ground up: packages of this repository by their short name, others
+ * What each package, app and example may import, from the ground up: packages of this repository by their short name, others
  * by the name they are installed under. `node:` modules are free to all but wire; a package's tests may also
  * use what a test needs (see the rule).
  */
@@ -28,6 +28,8 @@ const may = {
   host: app,
   gateway: app,
   lab: [...app, 'testkit', 'host', 'gateway', 'commander', 'yaml'],
+  'content-filter-stage': ['core', 'wire', 'inversify'],
+  'filtering-host': ['core', 'runtime', 'host', '@example/ngisec-stage-content-filter', 'zod'],
 };
 
 const tests = ['**/*.test.ts'];

@@ -1,10 +1,6 @@
 // Which requirement rows the tests show: joins docs/rows.tsv with the rows that names of tests and checks of the lab
-// carry (`#41`, `N12`, `F8`, ranges such as `#22-#24`).
-//
-//   node tools/conformance.mjs [--json] [--from REPORT]...
-//
-// Without --from it runs the tests and, where it is built, the lab in memory. REPORT is a finished report of either,
-// as JSON. Exit code 1: a row has a failing test, a suite did not run, or a name carries a row that does not exist.
+// carry (`#41`, `N12`, `F8`, ranges such as `#22-#24`). A suite that did not run, or a name with a row that does not
+// exist, is a failure too.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -101,20 +97,40 @@ function asText({ rows, summary }) {
   let section;
   for (const row of rows) {
     if (row.section !== section) lines.push('', (section = row.section));
-    const count = String(row.evidence.length).padStart(4);
-    lines.push(`  ${row.id.padEnd(5)} ${row.verdict.padEnd(13)} ${count}  ${row.title}`);
-    for (const { name, source, status } of row.evidence) {
-      if (status === 'failed') lines.push(`        failed: ${source}: ${name}`);
-    }
+    lines.push(`  ${row.id.padEnd(5)} ${row.verdict.padEnd(13)} ${row.title}`);
+    for (const { name, source, status } of row.evidence)
+      lines.push(`          ${status}  ${source}: ${name}`);
   }
   const { shown, failed, open } = summary;
   lines.push('', `${rows.length} rows: ${shown} shown, ${failed} failed, ${open} not shown yet`);
   return lines.join('\n').trimStart();
 }
 
-const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, from: { type: 'string', multiple: true } },
-});
+const USAGE = `npm run conformance [-- --json] [-- --from REPORT]...
+
+Lists each requirement row with its tests and verdict. Without --from it runs the tests and the lab in memory;
+REPORT is a finished report of either, as JSON. Exit codes: 0 no row failed, 1 some did, 2 wrong usage.
+`;
+
+function readArguments() {
+  const options = {
+    help: { type: 'boolean', short: 'h' },
+    json: { type: 'boolean', default: false },
+    from: { type: 'string', multiple: true },
+  };
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    process.stderr.write(`${error.message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const values = readArguments();
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
 const reports = values.from?.map((file) => JSON.parse(readFileSync(file, 'utf8'))) ?? [runTests(), runLab()];
 const evidence = reports.flatMap(evidenceIn);
 const known = readRows();

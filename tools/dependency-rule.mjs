@@ -9,7 +9,7 @@ const FOR_TESTS = ['testkit', 'fast-check', 'inversify', 'reflect-metadata', '@j
 const CONTAINER_FILES = /(?:^|[./])(?:module|tokens|main)\.ts$/;
 
 const SCOPE = '@ngisec/';
-const ROOM = /^(packages|apps)\/([^/]+)\//;
+const ROOM = /^(packages|apps|examples)\/([^/]+)\//;
 
 /** `@scope/name/deep/path.js` -> `@scope/name`, `name/deep` -> `name`. */
 const packageName = (specifier) => /^(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier;

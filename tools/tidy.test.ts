@@ -12,8 +12,8 @@ interface Ban {
   readonly except?: RegExp;
 }
 
-const SOURCE = /^(packages|apps)\/[^/]+\/src\/.*(?<!\.test)\.ts$/;
-const PACKAGE_SOURCE = /^packages\/[^/]+\/src\/.*(?<!\.test)\.ts$/;
+const SOURCE = /^(packages|apps|examples)\/[^/]+\/src\/.*(?<!\.test)\.ts$/;
+const PACKAGE_SOURCE = /^(packages|examples)\/[^/]+\/src\/.*(?<!\.test)\.ts$/;
 const TEXT = /\.(ts|js|mjs|md|json|ya?ml|sh|tsv|py|lua)$|^\.ci\//;
 
 const BANS: readonly Ban[] = [
@@ -154,7 +154,7 @@ test('every stage descriptor says what it is for and what it carries out', () =>
   ).toEqual([]);
 });
 
-const packages = files.filter((file) => /^((packages|apps)\/[^/]+\/)?package\.json$/.test(file));
+const packages = files.filter((file) => /^((packages|apps|examples)\/[^/]+\/)?package\.json$/.test(file));
 
 test('every package.json names its licence', () => {
   expect(packages.filter((file) => JSON.parse(read(file)).license !== 'Apache-2.0')).toEqual([]);

@@ -1,6 +1,11 @@
 import { SadToken, type Sad } from '@ngisec/ipsec';
-import { defineApplication } from '@ngisec/runtime';
-import { classifyModule } from '@ngisec/stage-classify';
+import { defineApplication, JsonLines } from '@ngisec/runtime';
+import {
+  classifyModule,
+  ControlRateAlarmSinkToken,
+  FlowRecordSinkToken,
+  visibilityModule,
+} from '@ngisec/stage-classify';
 import { cryptoModule } from '@ngisec/stage-crypto';
 import { BindingLimitsToken, natModule, SiteToken, type Site } from '@ngisec/stage-nat';
 import { qosModule } from '@ngisec/stage-qos';
@@ -32,14 +37,52 @@ const siteModule = (configuration: GatewayConfiguration): ContainerModule =>
       .inSingletonScope();
   });
 
+/** Files for what monitor and detector find, where the configuration names some. */
+const recordsModule = ({ name, monitor, detect }: GatewayConfiguration): ContainerModule => {
+  const [flows, alarms] = [monitor?.file, detect?.file];
+  return new ContainerModule(({ rebind }) => {
+    if (flows !== undefined)
+      rebind(FlowRecordSinkToken)
+        .toResolvedValue(() => new JsonLines(flows, name))
+        .inSingletonScope();
+    if (alarms !== undefined)
+      rebind(ControlRateAlarmSinkToken)
+        .toResolvedValue(() => new JsonLines(alarms, name))
+        .inSingletonScope();
+  });
+};
+
+/** A stage's options are the configuration's keys, but for `file`. */
+function withoutFile<O extends { readonly file?: unknown }>(
+  keys: O | undefined,
+): Omit<O, 'file'> | undefined {
+  if (keys === undefined) return undefined;
+  const { file: _, ...options } = keys;
+  return options;
+}
+
 const texts = (entries: readonly { readonly text: string }[]): string[] => entries.map(({ text }) => text);
 
 export const application = defineApplication<GatewayConfiguration>({
   name: 'gateway',
   schema: gatewaySchema,
   check: checkGateway,
-  modules: (configuration) => [classifyModule, cryptoModule, natModule, qosModule, siteModule(configuration)],
-  graph: ({ lan, phb }) => gatewayGraph({ lan: texts(lan.prefixes), phb }),
+  modules: (configuration) => [
+    classifyModule,
+    visibilityModule,
+    cryptoModule,
+    natModule,
+    qosModule,
+    siteModule(configuration),
+    recordsModule(configuration),
+  ],
+  graph: ({ lan, phb, detect, monitor }) =>
+    gatewayGraph({
+      lan: texts(lan.prefixes),
+      phb,
+      detect: withoutFile(detect),
+      monitor: withoutFile(monitor),
+    }),
   interception: ({ name, lan, wan, peers }) => ({
     kind: 'gateway',
     name,

@@ -76,6 +76,24 @@ describe('a gateway', () => {
     expect(graph).toContain('\n  wan-seal.out -> mark.in\n');
   });
 
+  test('#96 a detector sees what comes in before anything is dropped, where one is asked for', async () => {
+    const graph = await run(['check', '--graph'], `${GATEWAY}detect: { raisePerSecond: 600 }\n`, KEYS);
+    expect(graph).toContain('\n  check.out -> detect.in\n');
+    expect(graph).toContain('\n  detect.out -> direction.in\n');
+    expect(graph).not.toContain('check.out -> direction.in');
+  });
+
+  test('#95 a monitor stands on the LAN side, both ways, where one is asked for', async () => {
+    const [, , ...links] = (await run(['check', '--graph'], `${GATEWAY}monitor: {}\n`, KEYS)).split('\n');
+    expect(links.filter((link) => /monitor|device\.inbound/.test(link)).sort()).toEqual([
+      '  direction.inside -> monitor.ingress',
+      '  lan-seal.out -> monitor.egress',
+      '  monitor.egress -> device.inbound',
+      '  monitor.ingress -> from-lan.in',
+      '  reverse-nat.data -> monitor.egress',
+    ]);
+  });
+
   test('a peer may name its channel', async () => {
     const named = exchange(GATEWAY, 'name: gw-b', 'name: branch\n    channel: gw-b');
     expect(await check(named)).toBe('exit 0\ngw-a.yaml: ok');
@@ -164,6 +182,30 @@ describe('a mistake in a gateway’s files is named in its place, with a way out
       "203.0.113.2, '2001:db8:b::2'",
       '203.0.113.2',
       ['13:29: peer "gw-b": fd02::/64 is of a family in which the peer has no WAN address'],
+    ],
+    [
+      'a record file by a relative path',
+      'peers:\n',
+      'monitor: { file: flows.jsonl }\npeers:\n',
+      ['10:18: monitor.file: must be an absolute path, such as /var/log/ngisec/gw-a.jsonl'],
+    ],
+    [
+      'a record file in a directory that is not there',
+      'peers:\n',
+      'detect: { file: /no/such/alarms.jsonl }\npeers:\n',
+      ['10:17: detect: there is no directory /no/such'],
+    ],
+    [
+      'a detector that would clear above the rate that raises',
+      'peers:\n',
+      'detect: { clearPercent: 101 }\npeers:\n',
+      ['10:25: detect.clearPercent: must be at most 100'],
+    ],
+    [
+      'a misspelt key of monitor',
+      'peers:\n',
+      'monitor: { idelMs: 100 }\npeers:\n',
+      ['10:12: unknown key "idelMs" (did you mean "idleMs"?)'],
     ],
     ['no peers', GATEWAY.slice(GATEWAY.indexOf('\n  - name')), ' []\n', ['10:8: peers: must not be empty']],
   ])('%s', async (_, passage, other, said) => {

@@ -1,9 +1,12 @@
 import type { ChannelParameters } from '@ngisec/ipsec';
 import { addressSchema, commonSchema, prefixSchema, type Complaint } from '@ngisec/runtime';
 import { suggest } from '@ngisec/core';
+import { controlRateDetectorDescriptor, flowMonitorDescriptor } from '@ngisec/stage-classify';
 import { bindingLimits } from '@ngisec/stage-nat';
 import { codePoints } from '@ngisec/stage-qos';
 import { prefixContains, type Prefix } from '@ngisec/wire';
+import { existsSync } from 'node:fs';
+import { dirname, isAbsolute } from 'node:path';
 import { z } from 'zod';
 
 const peerSchema = z.strictObject({
@@ -15,6 +18,17 @@ const peerSchema = z.strictObject({
   /** The prefixes behind it. */
   prefixes: z.array(prefixSchema).min(1),
 });
+
+/** A stage's own bounds and default. */
+const integer = (option: { minimum: number; maximum: number; default: number }) =>
+  z.int().min(option.minimum).max(option.maximum).default(option.default);
+
+const fileSchema = z
+  .string()
+  .refine(isAbsolute, 'must be an absolute path, such as /var/log/ngisec/gw-a.jsonl');
+
+const monitored = flowMonitorDescriptor.options;
+const detected = controlRateDetectorDescriptor.options;
 
 export const gatewaySchema = z.strictObject({
   ...commonSchema,
@@ -32,6 +46,27 @@ export const gatewaySchema = z.strictObject({
         .default(bindingLimits.capacity),
     })
     .prefault({}),
+  /** Records what each flow across the LAN side sent. */
+  monitor: z
+    .strictObject({
+      file: fileSchema.optional(),
+      capacity: integer(monitored.capacity),
+      idleMs: integer(monitored.idleMs),
+      activeMs: integer(monitored.activeMs),
+      closingMs: integer(monitored.closingMs),
+    })
+    .optional(),
+  /** Raises an alarm where connection requests to one address and port pour in, from either side. */
+  detect: z
+    .strictObject({
+      file: fileSchema.optional(),
+      intervalMs: integer(detected.intervalMs),
+      raisePerSecond: integer(detected.raisePerSecond),
+      clearPercent: integer(detected.clearPercent),
+      columns: integer(detected.columns),
+      alarms: integer(detected.alarms),
+    })
+    .optional(),
   /** Per-hop behaviour to mark packets for the WAN with; absent: as they came. */
   phb: z.enum(Object.keys(codePoints) as [string, ...string[]]).optional(),
 });
@@ -51,6 +86,18 @@ const overlap = (left: Prefix, right: Prefix): boolean => {
 const oneAFamily = (addresses: readonly Uint8Array[]): boolean =>
   addresses.length < 2 || addresses[0]!.length !== addresses[1]!.length;
 
+function checkVisibility({ monitor, detect }: GatewayConfiguration): Complaint[] {
+  const complaints: Complaint[] = [];
+  for (const [key, file] of [
+    ['monitor', monitor?.file],
+    ['detect', detect?.file],
+  ] as const) {
+    if (file === undefined || existsSync(dirname(file))) continue;
+    complaints.push({ path: [key, 'file'], message: `${key}: there is no directory ${dirname(file)}` });
+  }
+  return complaints;
+}
+
 export function checkGateway(
   configuration: GatewayConfiguration,
   channels: readonly ChannelParameters[],
@@ -63,6 +110,7 @@ export function checkGateway(
     complain(['wan', 'addresses', 1], 'wan: one address a family; the second is of the same');
   if (nat.portMin > nat.portMax)
     complain(['nat', 'portMin'], `nat: portMin ${nat.portMin} lies above portMax ${nat.portMax}`);
+  complaints.push(...checkVisibility(configuration));
   // The end hosts of a VPN see each other's private addresses: equal ones on both sides cannot both be meant (#17).
   const sites = [
     { name: 'this LAN', prefixes: lan.prefixes, path: ['lan', 'prefixes'] as (string | number)[] },

@@ -1,5 +1,11 @@
-import { deviceDescriptor, GraphBuilder, type GraphSpec } from '@ngisec/core';
-import { controlClassifierDescriptor, directionDescriptor, ipCheckDescriptor } from '@ngisec/stage-classify';
+import { deviceDescriptor, GraphBuilder, type GraphSpec, type OptionsOf } from '@ngisec/core';
+import {
+  controlClassifierDescriptor,
+  controlRateDetectorDescriptor,
+  directionDescriptor,
+  flowMonitorDescriptor,
+  ipCheckDescriptor,
+} from '@ngisec/stage-classify';
 import { espOpenDescriptor, espSealDescriptor } from '@ngisec/stage-crypto';
 import { duplicatorDescriptor, natDescriptor, reverseNatDescriptor } from '@ngisec/stage-nat';
 import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
@@ -12,11 +18,16 @@ import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
  *          +- data ------------------------> NAT ----------> WAN
  *
  *     LAN <- seal <- reverse NAT <- open <- control -+- WAN
+ *                        +-> seal -> WAN             |       need-mapping, confirmations
  *     LAN <--------- reverse NAT <--------- data ----+
+ *
+ * A detector stands before everything else, a monitor where packets enter from the LAN and where they leave for it.
  */
 export function gatewayGraph(options: {
   readonly lan: readonly string[];
   readonly phb?: string | undefined;
+  readonly detect?: Partial<OptionsOf<typeof controlRateDetectorDescriptor>> | undefined;
+  readonly monitor?: Partial<OptionsOf<typeof flowMonitorDescriptor>> | undefined;
 }): GraphSpec {
   const graph = new GraphBuilder();
   const device = graph.add('device', deviceDescriptor);
@@ -35,11 +46,19 @@ export function gatewayGraph(options: {
     options.phb === undefined ? undefined : graph.add('mark', dscpMarkerDescriptor, { phb: options.phb });
   if (mark !== undefined) graph.link(mark.out.out, device.in.outbound);
   const wan = mark?.in.in ?? device.in.outbound;
+  const detect = options.detect && graph.add('detect', controlRateDetectorDescriptor, options.detect);
+  if (detect !== undefined) graph.link(detect.out.out, direction.in.in);
+  const monitor = options.monitor && graph.add('monitor', flowMonitorDescriptor, options.monitor);
+  if (monitor !== undefined) {
+    graph.link(monitor.out.ingress, fromLan.in.in);
+    graph.link(monitor.out.egress, device.in.inbound);
+  }
+  const lan = monitor?.in.egress ?? device.in.inbound;
 
   graph.link(device.out.rx, check.in.in);
-  graph.link(check.out.out, direction.in.in);
+  graph.link(check.out.out, detect?.in.in ?? direction.in.in);
 
-  graph.link(direction.out.inside, fromLan.in.in);
+  graph.link(direction.out.inside, monitor?.in.ingress ?? fromLan.in.in);
   graph.link(fromLan.out.control, lanOpen.in.in);
   graph.link(lanOpen.out.out, duplicate.in.in);
   graph.link(duplicate.out.out, nat.in.control);
@@ -52,8 +71,9 @@ export function gatewayGraph(options: {
   graph.link(fromWan.out.control, wanOpen.in.in);
   graph.link(wanOpen.out.out, reverseNat.in.control);
   graph.link(reverseNat.out.control, lanSeal.in.in);
-  graph.link(lanSeal.out.out, device.in.inbound);
+  graph.link(reverseNat.out.answer, wanSeal.in.in);
+  graph.link(lanSeal.out.out, lan);
   graph.link(fromWan.out.data, reverseNat.in.data);
-  graph.link(reverseNat.out.data, device.in.inbound);
+  graph.link(reverseNat.out.data, lan);
   return graph.spec();
 }

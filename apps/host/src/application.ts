@@ -34,7 +34,8 @@ export const application = defineApplication<HostConfiguration>({
     qosModule,
     policyModule(configuration),
   ],
-  graph: (configuration) => hostGraph({ addresses: addressTexts(configuration), phb: configuration.phb }),
+  graph: (configuration) =>
+    hostGraph({ addresses: addressTexts(configuration), phb: configuration.phb, flows: configuration.flows }),
   interception: (configuration, channels) => ({
     kind: 'host',
     name: configuration.name,

@@ -1,3 +1,4 @@
+import { limits } from '@ngisec/core';
 import type { ChannelParameters } from '@ngisec/ipsec';
 import { codePoints } from '@ngisec/stage-qos';
 import { addressSchema, commonSchema, prefixSchema, type Complaint } from '@ngisec/runtime';
@@ -38,6 +39,12 @@ export const hostSchema = z.strictObject({
   addresses: z.array(addressSchema).min(1),
   /** The first rule that selects a packet decides; what none selects is discarded. */
   policy: z.array(ruleSchema).min(1),
+  /** Live flows the host remembers. */
+  flows: z
+    .int()
+    .min(1)
+    .max(1 << 22)
+    .default(limits.flows),
   /** Per-hop behaviour to mark outgoing protected packets with; absent: as the stack marked them. */
   phb: z.enum(Object.keys(codePoints) as [string, ...string[]]).optional(),
 });

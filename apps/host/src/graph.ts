@@ -1,4 +1,4 @@
-import { deviceDescriptor, GraphBuilder, type GraphSpec } from '@ngisec/core';
+import { deviceDescriptor, GraphBuilder, limits, type GraphSpec } from '@ngisec/core';
 import {
   directionDescriptor,
   flowTrackerDescriptor,
@@ -20,6 +20,7 @@ import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
 export function hostGraph(options: {
   readonly addresses: readonly string[];
   readonly phb?: string | undefined;
+  readonly flows?: number;
 }): GraphSpec {
   const graph = new GraphBuilder();
   const device = graph.add('device', deviceDescriptor);
@@ -27,7 +28,7 @@ export function hostGraph(options: {
   const direction = graph.add('direction', directionDescriptor, { inside: options.addresses });
   const outbound = graph.add('outbound-policy', outboundPolicyDescriptor);
   const inbound = graph.add('inbound-policy', inboundPolicyDescriptor);
-  const flows = graph.add('flows', flowTrackerDescriptor);
+  const flows = graph.add('flows', flowTrackerDescriptor, { capacity: options.flows ?? limits.flows });
   const controlSeal = graph.add('control-seal', espSealDescriptor);
   const dataSeal = graph.add('data-seal', espSealDescriptor);
   const open = graph.add('open', espOpenDescriptor);

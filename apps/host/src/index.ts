@@ -1,2 +1,3 @@
 export { application } from './application.ts';
+export { hostSchema, type HostConfiguration } from './configuration.ts';
 export { hostGraph } from './graph.ts';

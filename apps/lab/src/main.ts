@@ -1,9 +1,8 @@
 import { suggest, systemRandom } from '@ngisec/core';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import type { Backend, ScenarioResult } from './check.ts';
-import { memoryBackend } from './memory/backend.ts';
-import { available, namespacesBackend } from './namespaces/backend.ts';
-import { amounts, runScenario, scenarios, type Scenario } from './scenarios.ts';
+import type { ScenarioResult } from './check.ts';
+import { available } from './namespaces/availability.ts';
+import { amounts, runScenario, scenarios, type BackendName, type Scenario } from './scenarios.ts';
 import { resultTable } from './table.ts';
 
 interface Options {
@@ -25,25 +24,25 @@ function readSeed(text: string): number {
 
 const say = (line: string): void => void process.stderr.write(line + '\n');
 
-function choose({ memory }: Options): { backend: Backend; why: string } {
-  if (memory === true) return { backend: memoryBackend, why: 'as asked' };
+function choose({ run }: Scenario, { memory }: Options): { backend: BackendName; why: string } {
+  if (memory === true && run.memory !== undefined) return { backend: 'memory', why: 'as asked' };
+  if (run.namespaces === undefined) return { backend: 'memory', why: 'this scenario runs in memory only' };
+  if (run.memory === undefined) return { backend: 'namespaces', why: 'this scenario needs real stacks' };
   const machine = available();
-  if (machine.ok)
-    return {
-      backend: namespacesBackend,
-      why: 'this machine lets us make network namespaces and TUN devices',
-    };
-  return { backend: memoryBackend, why: `${machine.reason}; for real Linux stacks: ${machine.fix}` };
+  if (machine.ok) {
+    return { backend: 'namespaces', why: 'this machine lets us make network namespaces and TUN devices' };
+  }
+  return { backend: 'memory', why: `${machine.reason}; for real Linux stacks: ${machine.fix}` };
 }
 
 async function run(scenario: Scenario, options: Options): Promise<ScenarioResult> {
-  const { backend, why } = choose(options);
+  const { backend, why } = choose(scenario, options);
   say(`${scenario.name}: ${scenario.summary}`);
-  say(`back-end: ${backend.name} (${why})`);
+  say(`back-end: ${backend} (${why})`);
   const startedMs = performance.now();
   const seconds = (): string => ((performance.now() - startedMs) / 1000).toFixed(1).padStart(6);
   const result = await runScenario(scenario, backend, {
-    ...amounts[backend.name],
+    ...amounts[backend],
     seed: options.seed ?? systemRandom.integer(SEEDS),
     machine: { interception: options.interception ?? 'auto', offload: options.offload },
     progress: (line) => say(`${seconds()} s  ${line}`),
@@ -67,6 +66,8 @@ function find(name: string): Scenario {
   throw new CommanderError(2, 'lab.unknown', 'unknown scenario');
 }
 
+const listed = ({ name, summary, run }: Scenario): object => ({ name, summary, backends: Object.keys(run) });
+
 const program = new Command('lab')
   .description('Hosts, gateways and a router between them, in network namespaces or in memory.')
   .exitOverride();
@@ -75,8 +76,9 @@ program
   .description('list the scenarios')
   .option('--json', 'as JSON')
   .action(({ json }: Options) => {
-    if (json === true) return void process.stdout.write(JSON.stringify(scenarios, undefined, 2) + '\n');
-    for (const { name, summary } of scenarios) process.stdout.write(`${name.padEnd(8)} ${summary}\n`);
+    if (json === true)
+      return void process.stdout.write(JSON.stringify(scenarios.map(listed), undefined, 2) + '\n');
+    for (const { name, summary } of scenarios) process.stdout.write(`${name.padEnd(12)} ${summary}\n`);
   });
 program
   .command('start')
@@ -95,7 +97,7 @@ program
   .argument('<scenario>')
   .option('--memory', 'in memory and virtual time, without rights, on any system')
   .option('--json', 'the result as JSON, alone on standard output')
-  .option('--pcap <directory>', 'write a capture of each leg there')
+  .option('--pcap <directory>', 'write a capture of each leg there, and the keys, for Wireshark')
   .option('--stay', 'keep the network until interrupted')
   .addOption(
     new Option('--interception <method>', 'how packets reach the nodes').choices(['auto', 'tc', 'rules']),

@@ -92,7 +92,7 @@ const plans: Record<LabMode, readonly ChannelPlan[]> = {
   ],
 };
 
-function configurations(mode: LabMode, machine: Machine): NodeFiles['nodes'] {
+function configurations(mode: LabMode, machine: Machine, gatewayKeys: object): NodeFiles['nodes'] {
   const common = (app: string, name: NodeName): object => ({
     app,
     name,
@@ -115,6 +115,7 @@ function configurations(mode: LabMode, machine: Machine): NodeFiles['nodes'] {
     lan: { interface: 'lan0', prefixes: own.prefixes },
     wan: { interface: 'wan0', addresses: own.wan },
     peers: [{ name: peer, addresses: far.wan, prefixes: far.prefixes }],
+    ...gatewayKeys,
   });
   const keys = (): { channels: object[] } => ({ channels: [] });
   return {
@@ -138,13 +139,19 @@ export interface Machine {
 /** How many; every suite's keying material begins with a key of at least as many. */
 const KEY_BYTES = 16;
 
+export interface NodeFilesOptions extends Machine {
+  readonly suite?: SuiteName;
+  /** Further keys of the gateways' configuration files. */
+  readonly gatewayKeys?: object;
+}
+
 /** Configuration and fresh keys for every node that runs NGISec in a mode. */
 export function makeNodeFiles(
   mode: LabMode,
   random: Random,
-  { suite = 'aes-128-gcm', ...machine }: Machine & { readonly suite?: SuiteName } = {},
+  { suite = 'aes-128-gcm', gatewayKeys = {}, ...machine }: NodeFilesOptions = {},
 ): NodeFiles {
-  const nodes = configurations(mode, machine);
+  const nodes = configurations(mode, machine, gatewayKeys);
   const spis = new Set<number>();
   const freshSpi = (): number => {
     for (;;) {

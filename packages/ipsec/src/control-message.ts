@@ -14,6 +14,8 @@ export const items = {
   mapping: 1,
   /** Answers a declaration: the flow is known at the far end. No value. */
   confirmation: 2,
+  /** Asks the peer gateway for the mapping of the flow that the message's own outer headers name. No value. */
+  needMapping: 3,
   /** How the sender protects the flow's data: SPI (4), suite (1), mode (1), reserved (2). */
   declaration: 4,
 } as const;

@@ -31,6 +31,7 @@ export interface Libc {
     length: Uint8Array,
   ): number;
   recv(descriptor: number, buffer: Uint8Array, length: number, flags: number): number;
+  send(descriptor: number, buffer: Uint8Array, length: number, flags: number): number;
   setns(descriptor: number, type: number): number;
   prctl(option: number, value: number): number;
   errno(): number;
@@ -52,6 +53,7 @@ const prototypes = {
   setsockopt: 'int setsockopt(int fd, int level, int option, void *value, uint32_t length)',
   getsockopt: 'int getsockopt(int fd, int level, int option, void *value, void *length)',
   recv: 'intptr_t recv(int fd, void *buffer, size_t length, int flags)',
+  send: 'intptr_t send(int fd, void *buffer, size_t length, int flags)',
   setns: 'int setns(int fd, int type)',
   prctl: 'int prctl(int option, unsigned long value)',
 } as const;

@@ -17,6 +17,8 @@ export const commonSchema = {
   interception: z.enum(['auto', 'tc', 'rules']).default('auto'),
   /** Large segments and unfinished checksums between the kernel and this process: much faster. */
   offload: z.boolean().default(true),
+  /** Packets the node holds at once, 2 KiB each. */
+  packets: z.int().min(512).max(65_536).default(4096),
 };
 
 export type CommonConfiguration = z.output<z.ZodObject<typeof commonSchema>>;

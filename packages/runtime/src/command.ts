@@ -46,7 +46,8 @@ export async function ngisec(
     .description('run a node until it is interrupted; undoes what it changed on the machine')
     .argument('<file>', 'configuration file')
     .option('--report <file>', 'write the counters there as JSON, at the end and on SIGUSR2')
-    .action(async (file: string, options: { report?: string }) => {
+    .option('--key-log <file>', 'write the keys there, for Wireshark: whoever has the file reads everything')
+    .action(async (file: string, options: { report?: string; keyLog?: string }) => {
       await run(await load(file, find), { ...options, say: output.err });
     });
   program

@@ -23,7 +23,7 @@ describe('a mistake in the configuration file is named in its place, with a way 
       'an unknown key, like none',
       LAN,
       `${LAN}\nzebra: 1`,
-      '5:1: unknown key "zebra" (known: app, name, keys, interception, offload, interface, addresses, remote, limits)',
+      '5:1: unknown key "zebra" (known: app, name, keys, interception, offload, packets, interface, addresses, remote, limits)',
     ],
     [
       'an unknown key of an inner map',

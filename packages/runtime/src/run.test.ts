@@ -1,8 +1,16 @@
 /** `ngisec run` against a kernel: in a network namespace of its own, so that what is left behind would be seen. */
 import { libc } from '@ngisec/link-linux';
 import { execFileSync } from 'node:child_process';
-import { chownSync, constants, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { exchange, NODE, Workbench } from '../test/workbench.ts';
+import {
+  chownSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { exchange, KEYS, NODE, Workbench } from '../test/workbench.ts';
 
 const missing =
   process.platform !== 'linux'
@@ -120,6 +128,81 @@ describe('run', () => {
         /^runtime-test-\d+ runs as relay on ngisec\d+: interception by (tc|rules), crypto by \S+$/,
       );
       expect(process.listenerCount('SIGINT')).toBe(0);
+      expect(machine()).toEqual(before);
+    },
+  );
+
+  /** Runs until packets flow, asks for a report and interrupts. */
+  async function runOnce(...options: string[]): Promise<{ code: number; out: string; err: string }> {
+    const running = bench.run(['run', bench.node, '--report', `${bench.directory}/report.json`, ...options]);
+    await until(() => process.listenerCount('SIGINT') > 0 && !existsSync(bench.keys));
+    process.emit('SIGUSR2', 'SIGUSR2');
+    process.emit('SIGINT', 'SIGINT');
+    return running;
+  }
+
+  const keys = [...KEYS.matchAll(/key: ([0-9a-f]+)/g)].map(([, key]) => key!);
+
+  /** What holds a key, in hexadecimal, Base64 or as it is: of these texts, and of the files a node writes. */
+  function leaks(...texts: string[]): string[] {
+    const files = [bench.directory, '/run/ngisec'].flatMap((directory) =>
+      existsSync(directory)
+        ? readdirSync(directory, { recursive: true, withFileTypes: true })
+            .filter((entry) => entry.isFile())
+            .map(({ parentPath, name }) => `${parentPath}/${name}`)
+        : [],
+    );
+    const forms = keys.flatMap((key) => {
+      // Without the salt, and without the end that Base64 shares with it.
+      const octets = Buffer.from(key, 'hex').subarray(0, 15);
+      return [Buffer.from(octets.toString('hex')), Buffer.from(octets.toString('base64')), octets];
+    });
+    const holdsKey = (content: Buffer): boolean => {
+      const lower = Buffer.from(content.toString('latin1').toLowerCase(), 'latin1');
+      return forms.some((form) => content.includes(form) || lower.includes(form));
+    };
+    return [
+      ...texts.filter((text) => holdsKey(Buffer.from(text))),
+      ...files.filter((file) => holdsKey(readFileSync(file))),
+    ];
+  }
+
+  asRoot('#98 no key in any output or file unless asked for', async () => {
+    expect(leaks()).toEqual([bench.keys]);
+    const { code, out, err } = await runOnce();
+    expect([code, existsSync(`${bench.directory}/report.json`)]).toEqual([0, true]);
+    expect(err).not.toContain('warning');
+    expect(leaks(out, err)).toEqual([]);
+  });
+
+  asRoot('--key-log writes the keys, with a warning, to that file and nowhere else', async () => {
+    const keyLog = `${bench.directory}/keys.log`;
+    const { code, out, err } = await runOnce('--key-log', keyLog);
+    expect(code).toBe(0);
+    expect(err.split('\n')[0]).toBe(
+      `warning: ${keyLog} holds the keys of this node: whoever has the file reads everything they protect, and can forge it`,
+    );
+    expect(leaks(out, err)).toEqual([keyLog]);
+    expect(statSync(keyLog).mode & 0o777).toBe(0o600);
+    expect(readFileSync(keyLog, 'utf8').split('\n')).toEqual([
+      `ngisec-sa 00001000 both aes-128-gcm full ${keys[0]} bob>runtime-test-${process.pid}`,
+      `ngisec-sa 00001001 both aes-128-gcm full ${keys[1]} runtime-test-${process.pid}>bob`,
+      '',
+    ]);
+  });
+
+  asRoot(
+    '--key-log on a file that is there: exit code 2, the keys still there, nothing left behind',
+    async () => {
+      const keyLog = `${bench.directory}/keys.log`;
+      writeFileSync(keyLog, 'mine');
+      const { code, out, err } = await bench.run(['run', bench.node, '--key-log', keyLog]);
+      expect([code, out, err]).toEqual([
+        2,
+        '',
+        `${keyLog}:1:1: key log: is there already; a key log is a new file`,
+      ]);
+      expect([readFileSync(keyLog, 'utf8'), existsSync(bench.keys)]).toEqual(['mine', true]);
       expect(machine()).toEqual(before);
     },
   );

@@ -5,6 +5,7 @@ import { accessSync, constants } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { assemble, type Node } from './assemble.ts';
+import { keyLogOf, keyLogWarning, writeKeyLog } from './key-log.ts';
 import type { Loaded } from './load.ts';
 import { reportOf, writeReport } from './report.ts';
 
@@ -12,12 +13,13 @@ import { reportOf, writeReport } from './report.ts';
 const IDLE_WAIT_MS = 50;
 /** Passes over the graph before the event loop gets a turn. */
 const PASSES_PER_TURN = 64;
-const POOL_PACKETS = 4096;
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface RunOptions {
   /** Where the report goes, at the end and on SIGUSR2. */
   readonly report?: string;
+  /** Where the keys go, for a dissector; nowhere where absent. */
+  readonly keyLog?: string;
   /** Takes lines for people: that packets flow, and what went wrong without ending the run. */
   readonly say?: (line: string) => void;
 }
@@ -31,10 +33,10 @@ export async function run(
   { application, configuration, keyFile }: Loaded,
   options: RunOptions = {},
 ): Promise<void> {
-  const { report, say } = options;
+  const { report, keyLog, say } = options;
   if (report !== undefined) refuseUnwritable(report);
   forbidCoreDumps();
-  const pool = new PacketPool({ packets: POOL_PACKETS });
+  const pool = new PacketPool({ packets: configuration.packets });
   const plan = application.interception(configuration, keyFile.channels);
   const tun = TunDevice.open({ offload: configuration.offload, inboundIsLocal: plan.kind === 'host' }, pool);
   try {
@@ -46,6 +48,10 @@ export async function run(
     const interception = intercept(plan, tun, { method: configuration.interception });
     tun.ttlIncrementInbound = interception.method === 'rules';
     try {
+      if (keyLog !== undefined) {
+        writeKeyLog(keyLog, keyLogOf(configuration.name, keyFile.channels));
+        say?.(keyLogWarning(keyLog));
+      }
       // From here on packets are sealed: nobody may start with these keys again (#98).
       keyFile.consume();
       say?.(

@@ -5,10 +5,13 @@ import { buildEcho, buildTcp, buildUdp, preparePacket, stageCompliance } from '@
 import { tcp, write32 } from '@ngisec/wire';
 import { prefixes, TestSad } from '../test/secure-channels.ts';
 import { controlClassifier } from './control-classifier.ts';
+import { controlRateDetector } from './control-rate-detector.ts';
 import { direction } from './direction.ts';
+import { flowMonitor } from './flow-monitor.ts';
 import { flowTracker } from './flow-tracker.ts';
 import { ipCheck } from './ip-check.ts';
 import { inboundPolicy, outboundPolicy } from './policy.ts';
+import { discardRecords } from './record-sink.ts';
 
 const sad = new TestSad();
 const control = sad.addChannel('gateway', 'control', '10.0.0.0/8', 'fd00::/8');
@@ -49,6 +52,12 @@ const suites = [
   ...stageCompliance({ factory: ipCheck, validPackets }),
   ...stageCompliance({ factory: direction, options: { inside: ['10.1.0.0/24'] }, validPackets }),
   ...stageCompliance({ factory: controlClassifier(sad), validPackets }),
+  ...stageCompliance({ factory: controlRateDetector(seededRandom(1), discardRecords), validPackets }),
+  ...stageCompliance({
+    factory: flowMonitor(seededRandom(1), discardRecords),
+    options: { capacity: 64 },
+    validPackets,
+  }),
   ...stageCompliance({ factory: outboundPolicy(spd), validPackets }),
   ...stageCompliance({ factory: inboundPolicy(spd), validPackets }),
   ...stageCompliance({

@@ -1,8 +1,5 @@
-import { updateLengths, type PacketPool } from '@ngisec/core';
+import { turnAround, updateLengths, type PacketPool } from '@ngisec/core';
 import { controlMessage, nextHeaders, type OutboundSa } from '@ngisec/ipsec';
-import { icmp, ip, ipv4, ipv6, read16, write16 } from '@ngisec/wire';
-
-const HOPS = 64;
 
 /**
  * A new packet with the headers of `packet` and, in place of its payload, a control message that declares how the
@@ -35,40 +32,13 @@ export function writeAnnouncement(pool: PacketPool, packet: number, dataSa: Outb
 
 /** Turns a received announcement, in place, into the confirmation that goes back over the same flow. */
 export function turnIntoConfirmation(pool: PacketPool, packet: number): void {
-  const { bytes } = pool;
-  const start = pool.start[packet]!;
-  const transport = pool.transport[packet]!;
-  const family = pool.family[packet]!;
-  const width = ip.addressBytes(family);
-  const source = start + ip.sourceOffset(family);
-  for (let index = 0; index < width; index += 1) {
-    const octet = bytes[source + index]!;
-    bytes[source + index] = bytes[source + width + index]!;
-    bytes[source + width + index] = octet;
-  }
-  if (family === 4) ipv4.setTimeToLiveWithChecksum(bytes, start, HOPS);
-  else ipv6.setHopLimit(bytes, start, HOPS);
-  const protocol = pool.protocol[packet]!;
-  if (protocol === ip.ICMP || protocol === ip.ICMPV6) bytes[transport] = oppositeEcho(bytes[transport]!);
-  else {
-    const port = read16(bytes, transport);
-    write16(bytes, transport, read16(bytes, transport + 2));
-    write16(bytes, transport + 2, port);
-  }
+  turnAround(pool, packet);
   const payload = pool.payload[packet]!;
-  pool.end[packet] = controlMessage.writeItemHeader(bytes, payload, controlMessage.items.confirmation, 0);
+  pool.end[packet] = controlMessage.writeItemHeader(
+    pool.bytes,
+    payload,
+    controlMessage.items.confirmation,
+    0,
+  );
   updateLengths(pool, packet);
-}
-
-function oppositeEcho(type: number): number {
-  switch (type) {
-    case icmp.V4_ECHO_REQUEST:
-      return icmp.V4_ECHO_REPLY;
-    case icmp.V4_ECHO_REPLY:
-      return icmp.V4_ECHO_REQUEST;
-    case icmp.V6_ECHO_REQUEST:
-      return icmp.V6_ECHO_REPLY;
-    default:
-      return icmp.V6_ECHO_REQUEST;
-  }
 }

@@ -16,6 +16,7 @@ describe('N66 N3 #54 any run of operations', () => {
   const small: BindingLimits = {
     ...{ capacity: 8, portMin: 5000, portMax: 5003, portTries: 8 },
     ...{ udpIdleMs: 300, icmpIdleMs: 60, tcpEstablishedIdleMs: 7440, tcpTransitoryIdleMs: 240 },
+    ...{ graceMs: 0, updatePauseMs: 100, updatePauseMaxMs: 1000 },
   };
   const limitOf = (protocol: number): number => (protocol === UDP ? 300 : protocol === ICMP ? 60 : 240);
 

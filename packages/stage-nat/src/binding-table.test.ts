@@ -64,9 +64,24 @@ describe('learn', () => {
     const table = tableOf();
     table.learn(inner, outerKey(0, 40000, 80), 0, 0);
     const moved = table.learn(inner, outerKey(0, 40001, 80), 0, 0);
-    expect(table.findOuter(outerKey(0, 40000, 80))).toBe(-1);
     expect(table.findOuter(outerKey(0, 40001, 80))).toBe(moved);
+    expect(table.foundReplaced).toBe(false);
     expect(table.size).toBe(1);
+  });
+
+  test('#66 the replaced outer tuple is understood at -1 and 0 of its grace, and gone at +1', () => {
+    const table = tableOf();
+    const binding = table.learn(inner, outerKey(0, 40000, 80), 0, 0);
+    table.learn(inner, outerKey(0, 40001, 80), 0, 0);
+    const { graceMs, capacity } = table.limits;
+    for (const nowMs of [graceMs - 1, graceMs]) {
+      table.sweep(nowMs, capacity);
+      expect(table.findOuter(outerKey(0, 40000, 80))).toBe(binding);
+      expect(table.foundReplaced).toBe(true);
+    }
+    table.sweep(graceMs + 1, capacity);
+    expect(table.findOuter(outerKey(0, 40000, 80))).toBe(-1);
+    expect(table.findOuter(outerKey(0, 40001, 80))).toBe(binding);
   });
 
   test('an outer tuple that now means another flow moves to it', () => {

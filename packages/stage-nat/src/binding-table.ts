@@ -25,6 +25,11 @@ export interface BindingLimits {
   readonly icmpIdleMs: number;
   readonly tcpEstablishedIdleMs: number;
   readonly tcpTransitoryIdleMs: number;
+  /** How long an outer tuple that was replaced is still understood, for packets under way; 0: not at all. */
+  readonly graceMs: number;
+  /** First pause before a mapping update is repeated, doubling up to the longest. */
+  readonly updatePauseMs: number;
+  readonly updatePauseMaxMs: number;
 }
 
 /** RFC 4787 REQ-5, RFC 5508 REQ-2, RFC 5382 REQ-5. */
@@ -37,6 +42,9 @@ export const bindingLimits: BindingLimits = {
   icmpIdleMs: 60_000,
   tcpEstablishedIdleMs: 7_440_000,
   tcpTransitoryIdleMs: 240_000,
+  graceMs: 10_000,
+  updatePauseMs: 100,
+  updatePauseMaxMs: 30_000,
 };
 
 const FREE = -1;
@@ -45,6 +53,10 @@ const TCP_ESTABLISHED = 1;
 const FIN_OUT = 2;
 const FIN_IN = 4;
 const FIN_BOTH = FIN_OUT | FIN_IN;
+
+/** `updateAtMs` of a binding the peer gateway knows of. */
+const NO_UPDATE = Infinity;
+const NO_GRACE = -1;
 
 /** Why no binding came about. */
 export const TABLE_FULL = -1;
@@ -64,12 +76,20 @@ export class BindingTable {
   readonly limits: BindingLimits;
   /** Index of the peer gateway, by binding. */
   readonly peer: Int32Array;
+  /** Of the last `findOuter` that found: the tuple is one that was replaced, in its time of grace. */
+  foundReplaced = false;
 
   readonly #random: Random;
   readonly #inner: FlowTable;
   readonly #outer: FlowTable;
   readonly #outerOf: Int32Array;
   readonly #innerOf: Int32Array;
+  /** Entry of the outer tuple that was replaced, -1 for none, and until when it is understood. */
+  readonly #graceOf: Int32Array;
+  readonly #graceUntilMs: Float64Array;
+  /** When the peer gateway shall be told of the binding, and the pause after that; infinite where it knows. */
+  readonly #updateAtMs: Float64Array;
+  readonly #updatePauseMs: Float64Array;
   readonly #lastSeenMs: Float64Array;
   readonly #tcpState: Uint8Array;
   /** 1 where this gateway chose the outer tuple, 0 where it learned it. */
@@ -86,10 +106,15 @@ export class BindingTable {
     const { capacity } = this.limits;
     this.#random = random;
     this.#inner = new FlowTable(random, capacity);
-    this.#outer = new FlowTable(random, capacity);
+    // Twice as many: a binding may have an outer tuple of before.
+    this.#outer = new FlowTable(random, 2 * capacity);
     this.peer = new Int32Array(capacity);
     this.#outerOf = new Int32Array(capacity);
-    this.#innerOf = new Int32Array(capacity);
+    this.#innerOf = new Int32Array(2 * capacity);
+    this.#graceOf = new Int32Array(capacity);
+    this.#graceUntilMs = new Float64Array(capacity);
+    this.#updateAtMs = new Float64Array(capacity);
+    this.#updatePauseMs = new Float64Array(capacity);
     this.#lastSeenMs = new Float64Array(capacity).fill(FREE);
     this.#tcpState = new Uint8Array(capacity);
     this.#isOwn = new Uint8Array(capacity);
@@ -109,7 +134,10 @@ export class BindingTable {
   /** The binding of an outer tuple as the WAN delivers it; -1 for none. */
   findOuter(outer: FlowKey): number {
     const entry = this.#outer.find(outer);
-    return entry < 0 ? -1 : this.#innerOf[entry]!;
+    if (entry < 0) return -1;
+    const binding = this.#innerOf[entry]!;
+    this.foundReplaced = entry !== this.#outerOf[binding];
+    return binding;
   }
 
   /**
@@ -145,21 +173,46 @@ export class BindingTable {
 
   /**
    * Takes over what an authenticated control packet taught: `outer` as it arrived, `inner` from the duplicate, turned
-   * to the LAN's view. The newest authentic word stands, except against a flow of this gateway's own.
+   * to the LAN's view. The newest authentic word stands, except against another flow of this gateway's own.
    */
   learn(inner: FlowKey, outer: FlowKey, peer: number, nowMs: number): number {
     const holder = this.findOuter(outer);
     const known = this.#inner.find(inner);
-    if (known >= 0 && known === holder) {
+    if (known >= 0 && known === holder && !this.foundReplaced) {
       this.#lastSeenMs[known] = nowMs;
       return known;
     }
     if (holder >= 0) {
-      if (this.#isOwn[holder] === 1) return OUTER_IN_USE;
-      this.remove(holder);
+      if (this.#isOwn[holder] === 1 && !this.foundReplaced) return OUTER_IN_USE;
+      if (this.foundReplaced) this.#endGrace(holder);
+      else this.remove(holder);
     }
-    if (known >= 0) this.remove(known);
-    return this.#insert(inner, outer, peer, false, nowMs);
+    if (known < 0) return this.#insert(inner, outer, peer, false, nowMs);
+    this.#replaceOuter(known, outer, peer, nowMs);
+    return known;
+  }
+
+  /** Gives a live binding another outer tuple; the one before stays understood for a while. */
+  #replaceOuter(binding: number, outer: FlowKey, peer: number, nowMs: number): void {
+    this.#endGrace(binding);
+    this.#graceOf[binding] = this.#outerOf[binding]!;
+    this.#graceUntilMs[binding] = nowMs + this.limits.graceMs;
+    if (this.limits.graceMs === 0) this.#endGrace(binding);
+    const outerEntry = this.#outer.insert(outer);
+    this.#outerOf[binding] = outerEntry;
+    this.#innerOf[outerEntry] = binding;
+    this.peer[binding] = peer;
+    this.#isOwn[binding] = 0;
+    this.#updateAtMs[binding] = NO_UPDATE;
+    this.#lastSeenMs[binding] = nowMs;
+    this.#computeAdjustments(binding);
+  }
+
+  #endGrace(binding: number): void {
+    const entry = this.#graceOf[binding]!;
+    if (entry === NO_GRACE) return;
+    this.#outer.remove(entry);
+    this.#graceOf[binding] = NO_GRACE;
   }
 
   #insert(inner: FlowKey, outer: FlowKey, peer: number, isOwn: boolean, nowMs: number): number {
@@ -171,22 +224,51 @@ export class BindingTable {
     this.peer[binding] = peer;
     this.#isOwn[binding] = isOwn ? 1 : 0;
     this.#tcpState[binding] = TCP_TRANSITORY;
+    this.#graceOf[binding] = NO_GRACE;
+    this.#updateAtMs[binding] = NO_UPDATE;
     this.#lastSeenMs[binding] = nowMs;
-    reverseFlowKey(outer, this.#reversed);
-    const before = addressSum(inner);
-    const after = addressSum(this.#reversed);
-    const protocol = protocolOf(inner);
-    this.#ipAdjustment[binding] = checksum.adjustment(before, after);
-    // ICMP's checksum has no pseudo-header; an echo's identifier, here both ports, is covered once (RFC 792).
-    const covered = protocol === ip.ICMP ? 0 : 1;
-    this.#transportAdjustment[binding] = checksum.adjustment(
-      covered * before + portSum(inner, protocol),
-      covered * after + portSum(this.#reversed, protocol),
-    );
+    this.#computeAdjustments(binding);
     return binding;
   }
 
+  /** What leaving does to the checksums: from the inner tuple to the outer one. */
+  #computeAdjustments(binding: number): void {
+    this.#inner.readKey(binding, this.#scratch);
+    this.#outer.readKey(this.#outerOf[binding]!, this.#reversed);
+    this.#ipAdjustment[binding] = ipAdjustment(this.#scratch, this.#reversed);
+    this.#transportAdjustment[binding] = transportAdjustment(this.#scratch, this.#reversed);
+  }
+
+  /** Asks that the peer gateway be told of the binding, ahead of the next packet that leaves. */
+  requestUpdate(binding: number, nowMs: number): void {
+    this.#updateAtMs[binding] = nowMs;
+    this.#updatePauseMs[binding] = 0;
+  }
+
+  /** True where a mapping update shall go out now; the next is then due after a longer pause, until confirmed. */
+  takeUpdate(binding: number, nowMs: number): boolean {
+    if (nowMs < this.#updateAtMs[binding]!) return false;
+    const { updatePauseMs, updatePauseMaxMs } = this.limits;
+    const pauseMs = Math.min(Math.max(updatePauseMs, 2 * this.#updatePauseMs[binding]!), updatePauseMaxMs);
+    this.#updatePauseMs[binding] = pauseMs;
+    this.#updateAtMs[binding] = nowMs + pauseMs;
+    return true;
+  }
+
+  /** The peer gateway knows of the binding. */
+  confirm(binding: number): void {
+    this.#updateAtMs[binding] = NO_UPDATE;
+  }
+
+  /** Forgets everything, as a restart does. */
+  clear(): void {
+    for (let binding = 0; binding < this.limits.capacity; binding += 1) {
+      if (this.#lastSeenMs[binding] !== FREE) this.remove(binding);
+    }
+  }
+
   remove(binding: number): void {
+    this.#endGrace(binding);
     this.#outer.remove(this.#outerOf[binding]!);
     this.#inner.remove(binding);
     this.#lastSeenMs[binding] = FREE;
@@ -249,6 +331,7 @@ export class BindingTable {
       const seenMs = this.#lastSeenMs[binding]!;
       if (seenMs === FREE) continue;
       this.#inner.readKey(binding, this.#scratch);
+      if (nowMs > this.#graceUntilMs[binding]!) this.#endGrace(binding);
       if (nowMs - seenMs <= this.idleLimitMs(binding, protocolOf(this.#scratch))) continue;
       this.remove(binding);
       removed += 1;
@@ -257,13 +340,27 @@ export class BindingTable {
   }
 }
 
+/** What turning the tuple `from` into the reverse of `arriving` does to an IPv4 header checksum. */
+export const ipAdjustment = (from: FlowKey, arriving: FlowKey): number =>
+  checksum.adjustment(addressSum(from), addressSum(arriving));
+
+/** The same for the transport checksum. The sums do not depend on the order of the two ends. */
+export function transportAdjustment(from: FlowKey, arriving: FlowKey): number {
+  // ICMP's checksum has no pseudo-header; an echo's identifier, here both ports, is covered once (RFC 792).
+  const covered = protocolOf(from) === ip.ICMP ? 0 : 1;
+  return checksum.adjustment(
+    covered * addressSum(from) + portSum(from),
+    covered * addressSum(arriving) + portSum(arriving),
+  );
+}
+
 function addressSum(key: FlowKey): number {
   let total = 0;
   for (let word = 0; word < 8; word += 1) total += (key[word]! >>> 16) + (key[word]! & 0xffff);
   return total;
 }
 
-function portSum(key: FlowKey, protocol: number): number {
-  const isEcho = protocol === ip.ICMP || protocol === ip.ICMPV6;
+function portSum(key: FlowKey): number {
+  const isEcho = protocolOf(key) === ip.ICMP || protocolOf(key) === ip.ICMPV6;
   return sourcePortOf(key) + (isEcho ? 0 : destinationPortOf(key));
 }

@@ -1,14 +1,13 @@
 import {
   describeStage,
   stageFactory,
-  updateLengths,
   type Batch,
   type Stage,
   type StageContext,
   type StageFactory,
 } from '@ngisec/core';
-import { controlMessage, nextHeaders } from '@ngisec/ipsec';
-import { ip } from '@ngisec/wire';
+import { nextHeaders } from '@ngisec/ipsec';
+import { duplicate } from './duplicate.ts';
 
 export const duplicatorDescriptor = describeStage({
   kind: 'duplicator',
@@ -40,45 +39,17 @@ class Duplicator implements Stage<typeof duplicatorDescriptor> {
   }
 
   #duplicateAll(batch: Batch): void {
-    for (let index = 0; index < batch.length; index += 1) this.#duplicate(batch.packets[index]!);
-  }
-
-  /**
-   *     before            | IP | T | data |
-   *     transport data    | IP | T | IP | T | data |
-   *     control message   | IP | T | mapping item header | IP | T | items |
-   */
-  #duplicate(packet: number): void {
     const { pool, outputs, drops, counters } = this.#context;
-    const { bytes } = pool;
-    const inner = pool.start[packet]!;
-    const headers = pool.payload[packet]! - inner;
-    const isMessage = pool.nextHeader[packet] === nextHeaders.controlMessage;
-    if (!isMessage && pool.nextHeader[packet] !== nextHeaders.transportData)
-      return drops.unexpectedPayload.drop(packet);
-    const itemHeader = isMessage ? controlMessage.ITEM_HEADER_BYTES : 0;
-    if (pool.headroom(packet) < headers + itemHeader) return drops.tooLong.drop(packet);
-    const family = pool.family[packet]!;
-    // From here on the copy is user data: it must be complete as its host made it.
-    ip.completeTransportChecksum(
-      bytes,
-      inner,
-      pool.transport[packet]!,
-      pool.end[packet]!,
-      family,
-      pool.protocol[packet]!,
-    );
-    const outer = inner - headers - itemHeader;
-    bytes.copyWithin(outer, inner, inner + headers);
-    if (isMessage)
-      controlMessage.writeItemHeader(bytes, inner - itemHeader, controlMessage.items.mapping, headers);
-    pool.start[packet] = outer;
-    pool.transport[packet]! -= headers + itemHeader;
-    pool.payload[packet] = outer + headers;
-    if (!isMessage) pool.nextHeader[packet] = family === 4 ? nextHeaders.ipv4Packet : nextHeaders.ipv6Packet;
-    updateLengths(pool, packet);
-    counters.duplicated.value += 1;
-    outputs.out.push(packet);
+    for (let index = 0; index < batch.length; index += 1) {
+      const packet = batch.packets[index]!;
+      const nextHeader = pool.nextHeader[packet]!;
+      if (nextHeader !== nextHeaders.transportData && nextHeader !== nextHeaders.controlMessage) {
+        drops.unexpectedPayload.drop(packet);
+      } else if (duplicate(pool, packet)) {
+        counters.duplicated.value += 1;
+        outputs.out.push(packet);
+      } else drops.tooLong.drop(packet);
+    }
   }
 }
 

@@ -5,4 +5,4 @@ export { nat, natDescriptor } from './nat.ts';
 export { reverseNat, reverseNatDescriptor } from './reverse-nat.ts';
 export * from './site.ts';
 export * from './tokens.ts';
-export { translate } from './translate.ts';
+export { translateArriving, translateLeaving } from './translate.ts';

@@ -3,6 +3,7 @@ import {
   flowKey,
   limits,
   stageFactory,
+  TokenBucket,
   writeFlowKey,
   type Batch,
   type Stage,
@@ -12,7 +13,8 @@ import {
 import { ip, tcp } from '@ngisec/wire';
 import { PORTS_EXHAUSTED, type BindingTable } from './binding-table.ts';
 import { addressOf, peerOf, type Site } from './site.ts';
-import { translate } from './translate.ts';
+import { makeMappingUpdate } from './duplicate.ts';
+import { translateLeaving } from './translate.ts';
 
 export const natDescriptor = describeStage({
   kind: 'nat',
@@ -44,18 +46,31 @@ export const natDescriptor = describeStage({
       description: 'As sealed by the end host but for addresses, ports and checksums.',
     },
   },
-  options: {},
+  options: {
+    updatesPerSecond: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 1_000_000,
+      default: 1000,
+      description: 'Bindings a second that data may bring back, for nobody authenticated it here.',
+    },
+  },
   counters: {
+    recreated: { unit: 'entries', description: 'Bindings that data of a forgotten flow brought back.' },
+    updates: { unit: 'packets', description: 'Mapping updates sent to the peer gateway.' },
     created: { unit: 'entries', description: 'Bindings made.' },
     expired: { unit: 'entries', description: 'Bindings that idled out.' },
   },
   drops: {
     noPeer: 'No peer gateway serves the destination.',
-    noBinding: 'Data without a binding: nothing authentic announced the flow.',
+    noBinding: 'Data without a binding, towards no peer or more than may bring bindings back.',
     portsExhausted: 'No outer port is free towards this destination.',
     tableFull: 'No room for another binding.',
   },
 });
+
+/** No gateway address in the packet's family. */
+const NO_PEER = -4;
 
 type Context = StageContext<typeof natDescriptor>;
 
@@ -67,10 +82,13 @@ class Nat implements Stage<typeof natDescriptor> {
   readonly #context: Context;
   readonly #table: BindingTable;
   readonly #site: Site;
+  readonly #updates: TokenBucket;
   readonly #key = flowKey();
 
   constructor(context: Context, table: BindingTable, site: Site) {
     this.#context = context;
+    const { updatesPerSecond } = context.options;
+    this.#updates = new TokenBucket(updatesPerSecond, updatesPerSecond);
     this.#table = table;
     this.#site = site;
   }
@@ -94,10 +112,8 @@ class Nat implements Stage<typeof natDescriptor> {
     this.#readKey(packet);
     let binding = this.#table.findInner(this.#key);
     if (binding < 0) {
-      const own = addressOf(this.#site.addresses, family);
-      const far = addressOf(this.#site.peers[peer]!.addresses, family);
-      if (own === undefined || far === undefined) return drops.noPeer.drop(packet);
-      binding = this.#table.create(this.#key, peer, own, far, nowMs);
+      binding = this.#create(peer, family, nowMs);
+      if (binding === NO_PEER) return drops.noPeer.drop(packet);
       if (binding === PORTS_EXHAUSTED) return drops.portsExhausted.drop(packet);
       if (binding < 0) return drops.tableFull.drop(packet);
       counters.created.value += 1;
@@ -113,14 +129,63 @@ class Nat implements Stage<typeof natDescriptor> {
     for (let index = 0; index < batch.length; index += 1) {
       const packet = batch.packets[index]!;
       this.#readKey(packet);
-      const binding = this.#table.findInner(this.#key);
+      let binding = this.#table.findInner(this.#key);
+      if (binding < 0) binding = this.#recreate(packet, nowMs);
       if (binding < 0) {
         drops.noBinding.drop(packet);
         continue;
       }
+      if (this.#table.takeUpdate(binding, nowMs)) this.#sendUpdate(packet, binding);
       this.#leave(packet, binding, nowMs);
       outputs.data.push(packet);
     }
+  }
+
+  /** The mapping of a live flow is gone: "the next packet will trigger the response for the first one" (6.2, #68). */
+  #recreate(packet: number, nowMs: number): number {
+    const { pool, counters } = this.#context;
+    const family = pool.family[packet]!;
+    const destination = pool.start[packet]! + ip.destinationOffset(family);
+    const peer = peerOf(this.#site, pool.bytes, destination, family);
+    if (peer < 0 || !this.#updates.take(nowMs)) return -1;
+    const binding = this.#create(peer, family, nowMs);
+    if (binding >= 0) {
+      counters.recreated.value += 1;
+      this.#table.requestUpdate(binding, nowMs);
+    }
+    return binding;
+  }
+
+  /** Ahead of the packet, for a full-size ciphertext leaves no room for headers. */
+  #sendUpdate(packet: number, binding: number): void {
+    const { pool, outputs, counters, created } = this.#context;
+    const { bytes } = pool;
+    const from = pool.start[packet]!;
+    const headers = pool.payload[packet]! - from;
+    const update = headers <= pool.packetBytesMax ? pool.allocate() : -1;
+    if (update < 0) return;
+    const start = pool.start[update]!;
+    bytes.copyWithin(start, from, from + headers);
+    pool.transport[update] = start + (pool.transport[packet]! - from);
+    pool.payload[update] = start + headers;
+    pool.family[update] = pool.family[packet]!;
+    pool.protocol[update] = pool.protocol[packet]!;
+    if (!makeMappingUpdate(pool, update)) return pool.release(update);
+    translateLeaving(pool, update, this.#table, binding, this.#key);
+    pool.channel[update] = this.#site.peers[this.#table.peer[binding]!]!.channel.index;
+    created.value += 1;
+    counters.updates.value += 1;
+    outputs.control.push(update);
+    // A full batch of data must not overtake it.
+    outputs.control.flush();
+  }
+
+  #create(peer: number, family: number, nowMs: number): number {
+    const own = addressOf(this.#site.addresses, family);
+    const far = addressOf(this.#site.peers[peer]!.addresses, family);
+    return own === undefined || far === undefined
+      ? NO_PEER
+      : this.#table.create(this.#key, peer, own, far, nowMs);
   }
 
   #readKey(packet: number): void {
@@ -140,7 +205,7 @@ class Nat implements Stage<typeof natDescriptor> {
     const { pool } = this.#context;
     const flags = tcp.flags(pool.bytes, pool.transport[packet]!);
     this.#table.note(binding, true, pool.protocol[packet]!, flags, nowMs);
-    translate(pool, packet, this.#table, binding, true, this.#key);
+    translateLeaving(pool, packet, this.#table, binding, this.#key);
   }
 }
 

@@ -3,6 +3,9 @@ import {
   flowKey,
   reverseFlowKey,
   stageFactory,
+  TokenBucket,
+  turnAround,
+  updateLengths,
   writeFlowKey,
   type Batch,
   type Stage,
@@ -12,13 +15,14 @@ import {
 import { controlMessage, nextHeaders, type Sad } from '@ngisec/ipsec';
 import { anyPrefixContains, ip, ipv4, ipv6, tcp } from '@ngisec/wire';
 import { OUTER_IN_USE, type BindingTable } from './binding-table.ts';
-import type { Site } from './site.ts';
-import { translate } from './translate.ts';
+import { gatewayAt, type Site } from './site.ts';
+import { makeMappingUpdate } from './duplicate.ts';
+import { translateArriving, translateLeaving } from './translate.ts';
 
 export const reverseNatDescriptor = describeStage({
   kind: 'reverse-nat',
   summary: 'Learns from a control packet’s duplicate what NAT did, and undoes it on data packets.',
-  specifications: ['draft section 6.2', '#34', '#41', '#42', '#58', '#59', '#92', 'N67'],
+  specifications: ['draft section 6.2', '#34', '#41', '#42', '#58', '#59', '#66', '#68', '#92', 'N67'],
   inputs: {
     control: { accepts: ['opened'], description: 'Verified control packets with their duplicate.' },
     data: { accepts: ['sealed-data'], description: 'Data packets from the WAN.' },
@@ -29,9 +33,26 @@ export const reverseNatDescriptor = describeStage({
       description: 'The duplicate, now the packet, for the local host’s control channel.',
     },
     data: { emits: 'translated', description: 'Data packets with the headers their host emitted.' },
+    answer: {
+      emits: 'natted',
+      description: 'To the peer gateway: confirmations, and what mapping is needed.',
+    },
   },
-  options: {},
+  options: {
+    questionsPerSecond: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 1_000_000,
+      default: 1000,
+      description: 'Times a second a peer gateway is asked for a mapping.',
+    },
+  },
   counters: {
+    asked: {
+      unit: 'packets',
+      description: 'Data packets without a binding that became a question to the peer gateway.',
+    },
+    confirmed: { unit: 'packets', description: 'Mapping updates answered.' },
     learned: { unit: 'packets', description: 'Control packets that taught or confirmed a binding.' },
     created: { unit: 'entries', description: 'Bindings that were new.' },
   },
@@ -42,7 +63,9 @@ export const reverseNatDescriptor = describeStage({
     noHost: 'No control channel leads to the local host.',
     outerInUse: 'A flow of this gateway’s own has that outer tuple.',
     tableFull: 'No room for another binding.',
-    noBinding: 'Data without a binding: nothing authentic taught this outer tuple.',
+    noBinding: 'Data without a binding, from no peer gateway or too often to ask for it.',
+    needMapping: 'The peer gateway’s question, taken note of; its way ends here.',
+    confirmation: 'The peer gateway’s confirmation, taken note of; its way ends here.',
   },
 });
 
@@ -57,12 +80,15 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
   readonly #table: BindingTable;
   readonly #site: Site;
   readonly #sad: Sad;
+  readonly #questions: TokenBucket;
   readonly #outer = flowKey();
   readonly #duplicate = flowKey();
   readonly #inner = flowKey();
 
   constructor(context: Context, table: BindingTable, site: Site, sad: Sad) {
     this.#context = context;
+    const { questionsPerSecond } = context.options;
+    this.#questions = new TokenBucket(questionsPerSecond, questionsPerSecond);
     this.#table = table;
     this.#site = site;
     this.#sad = sad;
@@ -80,30 +106,90 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     const peer = this.#site.peers.findIndex((gateway) => gateway.channel.index === channel);
     if (peer < 0) return drops.wrongChannel.drop(packet);
     this.#readKey(packet);
+    if (this.#takeNote(packet, nowMs)) return;
+    const outer = pool.start[packet]!;
+    const outerPayload = pool.payload[packet]!;
     if (!this.#unwrap(packet)) return drops.noDuplicate.drop(packet);
     const start = pool.start[packet]!;
     const family = pool.family[packet]!;
-    const source = start + ip.sourceOffset(family);
     const destination = start + ip.destinationOffset(family);
-    const isTheirs = anyPrefixContains(this.#site.peers[peer]!.prefixes, bytes, source, family);
+    const isTheirs = anyPrefixContains(
+      this.#site.peers[peer]!.prefixes,
+      bytes,
+      start + ip.sourceOffset(family),
+      family,
+    );
     if (!isTheirs || !anyPrefixContains(this.#site.prefixes, bytes, destination, family)) {
       return drops.wrongPrefix.drop(packet);
     }
+    const isUpdate =
+      pool.nextHeader[packet] === nextHeaders.controlMessage && pool.payload[packet] === pool.end[packet];
     const host = this.#sad.channelFor('control', bytes, destination, family);
-    if (host === undefined) return drops.noHost.drop(packet);
+    if (host === undefined && !isUpdate) return drops.noHost.drop(packet);
     const transport = pool.transport[packet]!;
     const protocol = pool.protocol[packet]!;
     writeFlowKey(this.#duplicate, bytes, start, transport, family, protocol);
     reverseFlowKey(this.#duplicate, this.#inner);
     const bindingsBefore = this.#table.size;
     const binding = this.#table.learn(this.#inner, this.#outer, peer, nowMs);
-    if (binding === OUTER_IN_USE) return drops.outerInUse.drop(packet);
+    if (binding === OUTER_IN_USE) return this.#refuse(packet, isUpdate);
     if (binding < 0) return drops.tableFull.drop(packet);
     counters.learned.value += 1;
     if (this.#table.size > bindingsBefore) counters.created.value += 1;
     this.#table.note(binding, false, protocol, tcp.flags(bytes, transport), nowMs);
-    pool.channel[packet] = host.index;
+    if (isUpdate) return this.#confirm(packet, outer, outerPayload);
+    pool.channel[packet] = host!.index;
     outputs.control.push(packet);
+  }
+
+  /** A message between gateways that is about the flow its own outer headers name; true where it was one. */
+  #takeNote(packet: number, nowMs: number): boolean {
+    const { pool, drops } = this.#context;
+    if (pool.nextHeader[packet] !== nextHeaders.controlMessage) return false;
+    const item = pool.payload[packet]!;
+    if (item + controlMessage.ITEM_HEADER_BYTES > pool.end[packet]!) return false;
+    const type = controlMessage.itemType(pool.bytes, item);
+    if (type !== controlMessage.items.needMapping && type !== controlMessage.items.confirmation) return false;
+    const binding = this.#table.findOuter(this.#outer);
+    if (type === controlMessage.items.needMapping) {
+      if (binding >= 0) this.#table.requestUpdate(binding, nowMs);
+      drops.needMapping.drop(packet);
+    } else {
+      if (binding >= 0) this.#table.confirm(binding);
+      drops.confirmation.drop(packet);
+    }
+    return true;
+  }
+
+  /** Answers a mapping update over the outer tuple it came by. */
+  #confirm(packet: number, outer: number, outerPayload: number): void {
+    const { pool, counters } = this.#context;
+    pool.transport[packet] = outer + (pool.transport[packet]! - pool.start[packet]!);
+    pool.start[packet] = outer;
+    pool.payload[packet] = outerPayload;
+    counters.confirmed.value += 1;
+    this.#answer(packet, controlMessage.items.confirmation);
+  }
+
+  /** The outer tuple is another flow's of ours. A peer that lost its own memory of this one is told our mapping. */
+  #refuse(packet: number, isUpdate: boolean): void {
+    const { pool, outputs, drops } = this.#context;
+    const known = this.#table.findInner(this.#inner);
+    if (!isUpdate || known < 0) return drops.outerInUse.drop(packet);
+    turnAround(pool, packet);
+    if (!makeMappingUpdate(pool, packet)) return drops.outerInUse.drop(packet);
+    translateLeaving(pool, packet, this.#table, known, this.#inner);
+    outputs.answer.push(packet);
+  }
+
+  /** Sends the packet's own headers back with one item in place of its payload. */
+  #answer(packet: number, item: number): void {
+    const { pool, outputs } = this.#context;
+    turnAround(pool, packet);
+    pool.end[packet] = controlMessage.writeItemHeader(pool.bytes, pool.payload[packet]!, item, 0);
+    pool.nextHeader[packet] = nextHeaders.controlMessage;
+    updateLengths(pool, packet);
+    outputs.answer.push(packet);
   }
 
   /**
@@ -151,21 +237,33 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
   }
 
   #dataAll(batch: Batch): void {
-    const { pool, outputs, drops, clock } = this.#context;
+    const { pool, outputs, clock } = this.#context;
     const nowMs = clock.nowMs();
     for (let index = 0; index < batch.length; index += 1) {
       const packet = batch.packets[index]!;
       this.#readKey(packet);
       const binding = this.#table.findOuter(this.#outer);
       if (binding < 0) {
-        drops.noBinding.drop(packet);
+        this.#ask(packet, nowMs);
         continue;
       }
       const flags = tcp.flags(pool.bytes, pool.transport[packet]!);
       this.#table.note(binding, false, pool.protocol[packet]!, flags, nowMs);
-      translate(pool, packet, this.#table, binding, false, this.#inner);
+      translateArriving(pool, packet, this.#table, binding, this.#outer, this.#inner);
       outputs.data.push(packet);
     }
+  }
+
+  /** The peer gateway knows the flow, or it would not send: it is asked, over the very tuple the packet came by. */
+  #ask(packet: number, nowMs: number): void {
+    const { pool, drops, counters } = this.#context;
+    const family = pool.family[packet]!;
+    const source = pool.start[packet]! + ip.sourceOffset(family);
+    const peer = gatewayAt(this.#site, pool.bytes, source, family);
+    if (peer === undefined || !this.#questions.take(nowMs)) return drops.noBinding.drop(packet);
+    pool.channel[packet] = peer.channel.index;
+    counters.asked.value += 1;
+    this.#answer(packet, controlMessage.items.needMapping);
   }
 
   #readKey(packet: number): void {

@@ -25,6 +25,26 @@ export function peerOf(site: Site, bytes: Uint8Array, at: number, family: number
   return -1;
 }
 
+/** The peer gateway whose WAN address stands at `bytes[at]`; undefined for none. */
+export function gatewayAt(
+  site: Site,
+  bytes: Uint8Array,
+  at: number,
+  family: number,
+): PeerGateway | undefined {
+  for (let index = 0; index < site.peers.length; index += 1) {
+    const address = addressOf(site.peers[index]!.addresses, family);
+    if (address !== undefined && isAddress(address, bytes, at)) return site.peers[index];
+  }
+  return undefined;
+}
+
+function isAddress(address: Uint8Array, bytes: Uint8Array, at: number): boolean {
+  for (let index = 0; index < address.length; index += 1)
+    if (bytes[at + index] !== address[index]) return false;
+  return true;
+}
+
 /** The address a gateway has in a family; undefined where it has none. */
 export const addressOf = (
   addresses: { readonly 4?: Uint8Array; readonly 6?: Uint8Array },

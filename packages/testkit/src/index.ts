@@ -7,6 +7,7 @@ export * from './endpoint/tcp-connection.ts';
 export * from './endpoint/tcp-layer.ts';
 export * from './endpoint/tcp-segment.ts';
 export * from './endpoint/udp-layer.ts';
+export * from './esp-tunnel.ts';
 export * from './ip-packet.ts';
 export * from './mutations.ts';
 export * from './packet-builders.ts';

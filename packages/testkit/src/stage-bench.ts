@@ -110,6 +110,10 @@ export class StageBench {
     this.#stage.tick?.(this.clock.nowMs());
   }
 
+  stop(): void {
+    this.#stage.stop?.();
+  }
+
   #take(output: string, { packets, length }: Batch): void {
     const { pool } = this;
     const { bytes } = pool;

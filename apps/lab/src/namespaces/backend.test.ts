@@ -17,20 +17,21 @@ const lab = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 run('scenarios on real Linux stacks', () => {
   test.each([
-    ['vpn --interception tc'],
-    ['vpn --interception rules'],
-    ['vpn --interception tc --no-offload'],
-    ['lan --interception tc'],
-    ['lan --interception rules'],
+    ['vpn --interception tc', 16],
+    ['vpn --interception rules', 16],
+    ['vpn --interception tc --no-offload', 16],
+    ['lan --interception tc', 16],
+    ['lan --interception rules', 16],
+    ['attack', 6],
   ])(
-    '#1 #2 #12 %s: 64 MiB each way, datagrams, pings, captures: every check passes',
-    async (words) => {
+    '%s: every check passes',
+    async (words, checksMin) => {
       const { stdout } = await promisify(execFile)(process.execPath, [lab, ...words.split(' '), '--json']);
       const { backend, passed, checks } = JSON.parse(stdout) as ScenarioResult;
       const failed = checks.filter((check) => !check.passed).map(({ name, detail }) => `${name}: ${detail}`);
       expect(failed).toEqual([]);
       expect({ backend, passed }).toEqual({ backend: 'namespaces', passed: true });
-      expect(checks.length).toBeGreaterThan(15);
+      expect(checks.length).toBeGreaterThanOrEqual(checksMin);
     },
     LIMIT_MS,
   );

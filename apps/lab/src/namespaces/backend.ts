@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Backend, BackendOptions, Check, Observations } from '../check.ts';
+import { writeLabKeyLog } from '../key-log.ts';
 import { makeNodeFiles, writeNodeFiles, type NodeFiles } from '../node-files.ts';
 import type { NodeName } from '../topology.ts';
 import { WireObserver } from '../wire-observer.ts';
@@ -72,6 +73,7 @@ class Laboratory {
     this.#startedMs = startedMs;
     this.#files = makeNodeFiles(options.mode, systemRandom, options.machine);
     writeNodeFiles(directory, this.#files);
+    if (options.pcapDirectory !== undefined) writeLabKeyLog(options.pcapDirectory, this.#files);
     const names = Object.keys(this.#files.nodes) as NodeName[];
     for (const name of names) this.#before.set(name, machineState(network, name));
     this.#nodes = new Map(names.map((name) => [name, new NodeProcess(network, name, directory)]));

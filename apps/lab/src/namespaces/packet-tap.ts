@@ -58,6 +58,19 @@ export class PacketTap {
     }
   }
 
+  /** The Ethernet header of the packet that `next` returned last. */
+  linkHeader(): Uint8Array {
+    return this.#frame.slice(0, ETHERNET_BYTES);
+  }
+
+  /** Puts a packet on the wire: an attacker's way in. */
+  send(linkHeader: Uint8Array, octets: Uint8Array): void {
+    const frame = new Uint8Array([...linkHeader, ...octets]);
+    if (libc().send(this.#socket, frame, frame.length, 0) < 0) {
+      throw new Error(`cannot send: errno ${libc().errno()}`);
+    }
+  }
+
   /** When the kernel saw the packet that `next` returned last, in nanoseconds since 1970. */
   timeNs(): bigint {
     const bytes = new Uint8Array(this.#time.buffer);
