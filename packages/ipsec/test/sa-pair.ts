@@ -2,13 +2,11 @@ import { ip } from '@ngisec/wire';
 import type { PacketPool } from '@ngisec/core';
 import type { CryptoProvider } from '../src/crypto/aead.ts';
 import { nodeProvider } from '../src/crypto/node-provider.ts';
-import { keyMaterialBytes, suites, type ProfileName, type SuiteName } from '../src/crypto/suites.ts';
+import { keyMaterialBytes, suites, type SuiteName } from '../src/crypto/suites.ts';
 import type { Scope } from '../src/header-image.ts';
 import { InboundSa, OutboundSa, type SaParameters } from '../src/security-association.ts';
 
 export const suiteNames = Object.keys(suites) as SuiteName[];
-export const suitesOf = (profile: ProfileName): SuiteName[] =>
-  suiteNames.filter((name) => suites[name].profile === profile);
 
 /** Keying material that counts upwards from `first`: 00 01 02 ... */
 export const countingKey = (suite: SuiteName, first = 0): Uint8Array =>
