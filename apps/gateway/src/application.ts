@@ -21,6 +21,7 @@ const siteOf = ({ lan, wan, peers }: GatewayConfiguration, sad: Sad): Site => ({
     addresses: byFamily(peer.addresses),
     prefixes: peer.prefixes.map(({ prefix }) => prefix),
     channel: sad.named(channelNameOf(peer))!,
+    tls: peer.tls,
   })),
 });
 
@@ -39,7 +40,8 @@ export const application = defineApplication<GatewayConfiguration>({
   schema: gatewaySchema,
   check: checkGateway,
   modules: (configuration) => [classifyModule, cryptoModule, natModule, qosModule, siteModule(configuration)],
-  graph: ({ lan, phb }) => gatewayGraph({ lan: texts(lan.prefixes), phb }),
+  graph: ({ lan, phb, peers }) =>
+    gatewayGraph({ lan: texts(lan.prefixes), phb, tls: peers.some(({ tls }) => tls.length > 0) }),
   interception: ({ name, lan, wan, peers }) => ({
     kind: 'gateway',
     name,

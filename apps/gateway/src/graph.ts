@@ -1,7 +1,12 @@
 import { deviceDescriptor, GraphBuilder, type GraphSpec } from '@ngisec/core';
 import { controlClassifierDescriptor, directionDescriptor, ipCheckDescriptor } from '@ngisec/stage-classify';
 import { espOpenDescriptor, espSealDescriptor } from '@ngisec/stage-crypto';
-import { duplicatorDescriptor, natDescriptor, reverseNatDescriptor } from '@ngisec/stage-nat';
+import {
+  duplicatorDescriptor,
+  natDescriptor,
+  reverseNatDescriptor,
+  tlsClassifierDescriptor,
+} from '@ngisec/stage-nat';
 import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
 
 /**
@@ -14,10 +19,14 @@ import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
  *     LAN <- seal <- reverse NAT <- open <- control -+- WAN
  *                        +-> seal -> WAN             |       need-mapping, confirmations
  *     LAN <--------- reverse NAT <--------- data ----+
+ *
+ * With `tls` a classifier stands in front of both: flows that only TLS protects meet the same NAT and reverse NAT, and
+ * their first packets the same duplicate and seal towards the WAN (draft section 7).
  */
 export function gatewayGraph(options: {
   readonly lan: readonly string[];
   readonly phb?: string | undefined;
+  readonly tls?: boolean;
 }): GraphSpec {
   const graph = new GraphBuilder();
   const device = graph.add('device', deviceDescriptor);
@@ -32,6 +41,7 @@ export function gatewayGraph(options: {
   const wanOpen = graph.add('wan-open', espOpenDescriptor);
   const reverseNat = graph.add('reverse-nat', reverseNatDescriptor);
   const lanSeal = graph.add('lan-seal', espSealDescriptor);
+  const tls = options.tls === true ? graph.add('tls', tlsClassifierDescriptor) : undefined;
   const mark =
     options.phb === undefined ? undefined : graph.add('mark', dscpMarkerDescriptor, { phb: options.phb });
   if (mark !== undefined) graph.link(mark.out.out, device.in.outbound);
@@ -40,7 +50,7 @@ export function gatewayGraph(options: {
   graph.link(device.out.rx, check.in.in);
   graph.link(check.out.out, direction.in.in);
 
-  graph.link(direction.out.inside, fromLan.in.in);
+  graph.link(tls?.out.lan ?? direction.out.inside, fromLan.in.in);
   graph.link(fromLan.out.control, lanOpen.in.in);
   graph.link(lanOpen.out.out, duplicate.in.in);
   graph.link(duplicate.out.out, nat.in.control);
@@ -49,7 +59,7 @@ export function gatewayGraph(options: {
   graph.link(fromLan.out.data, nat.in.data);
   graph.link(nat.out.data, wan);
 
-  graph.link(direction.out.outside, fromWan.in.in);
+  graph.link(tls?.out.wan ?? direction.out.outside, fromWan.in.in);
   graph.link(fromWan.out.control, wanOpen.in.in);
   graph.link(wanOpen.out.out, reverseNat.in.control);
   graph.link(reverseNat.out.control, lanSeal.in.in);
@@ -57,5 +67,14 @@ export function gatewayGraph(options: {
   graph.link(lanSeal.out.out, device.in.inbound);
   graph.link(fromWan.out.data, reverseNat.in.data);
   graph.link(reverseNat.out.data, device.in.inbound);
+
+  if (tls !== undefined) {
+    graph.link(direction.out.inside, tls.in.lan);
+    graph.link(direction.out.outside, tls.in.wan);
+    graph.link(tls.out.control, duplicate.in.tls);
+    graph.link(tls.out.leaving, nat.in.tls);
+    graph.link(tls.out.arriving, reverseNat.in.tls);
+    graph.link(reverseNat.out.clear, device.in.inbound);
+  }
   return graph.spec();
 }
