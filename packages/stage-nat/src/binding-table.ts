@@ -78,7 +78,7 @@ export class BindingTable {
   readonly peer: Int32Array;
   /** 1 where TLS protects the flow's data: packets without a shim may pass (draft section 7). */
   readonly isTls: Uint8Array;
-  /** 1 once a packet of such a flow left sealed, with its duplicate. */
+  /** 1 once a packet of such a flow was chosen to leave sealed, with its duplicate. */
   readonly hasLeft: Uint8Array;
   /** Of the last `findOuter` that found: the tuple is one that was replaced, in its time of grace. */
   foundReplaced = false;

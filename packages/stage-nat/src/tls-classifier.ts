@@ -109,7 +109,9 @@ class TlsClassifier implements Stage<typeof tlsClassifierDescriptor> {
     if (binding >= 0) {
       if (this.#table.isTls[binding] === 0) return OTHER;
       if (protocol === ip.TCP) return isSyn ? CONTROL : DATA;
-      return this.#table.hasLeft[binding] === 0 && this.#fitsSealed(packet) ? CONTROL : DATA;
+      if (this.#table.hasLeft[binding] === 1 || !this.#fitsSealed(packet)) return DATA;
+      this.#table.hasLeft[binding] = 1;
+      return CONTROL;
     }
     const isToServer = allowsTls(peer, protocol, destinationPortOf(this.#key));
     // A server's packet of a flow forgotten here; the peer gateway takes it up only where it remembers the flow.
