@@ -172,7 +172,7 @@ describe('a gateway’s configuration', () => {
 
   test.each<[string, object, string]>([
     ['of a protocol without ports', { protocol: 'icmp', ports: 443 }, 'Invalid option'],
-    ['without ports', { protocol: 'tcp' }, 'no port or range'],
+    ['without ports', { protocol: 'tcp' }, 'expected string'],
     ['of ports upside down', { protocol: 'tcp', ports: '5-4' }, 'no port or range'],
   ])('refuses a tls rule %s', (_, rule, message) => {
     expect(issuesOf(file({ peers: [peer({ tls: [rule] })] }))).toContain(message);

@@ -1,8 +1,10 @@
 import { VirtualClock } from '@ngisec/core';
 import { nextHeaders } from '@ngisec/ipsec';
-import { buildTcp, buildUdp, preparePacket, type Emitted } from '@ngisec/testkit';
-import { ip, read16, tcp } from '@ngisec/wire';
+import { buildTcp, buildUdp, preparePacket, StageBench, type Emitted } from '@ngisec/testkit';
+import { ip, parsePrefix, read16, tcp } from '@ngisec/wire';
 import { GatewayBench } from '../test/two-gateways.ts';
+import { nat } from './nat.ts';
+import { reverseNat } from './reverse-nat.ts';
 import type { TlsRule } from './site.ts';
 
 const RULES: readonly TlsRule[] = [
@@ -95,6 +97,27 @@ describe('a flow that only TLS protects', () => {
         { sealed: 0, arrived: reply },
       ]);
     }
+  });
+
+  test('#88 a server that answers with a burst: one of it goes sealed', () => {
+    const { a, b } = gateways();
+    carry(a, b, buildUdp({ ...there, payload }));
+    const burst = [1, 2, 3].map((length) => buildUdp({ ...back, payload: payload.subarray(0, length) }));
+    const kinds = b.tls.feed('lan', burst).map(({ output }) => output);
+    expect(kinds.sort()).toEqual(['control', 'leaving', 'leaving']);
+  });
+
+  test('#87 reverse NAT at the receiving host itself: a site of one address, with its own control SA', () => {
+    const { a, b } = gateways();
+    const site = { ...b.site, prefixes: [parsePrefix(server)!] };
+    const host = new StageBench(reverseNat(b.table, site, b.sad), { prepare: preparePacket });
+    const [first] = a.leave(syn);
+    const { octets, nextHeader } = first!;
+    const [arrived] = host.feed('control', octets, { nextHeader, channel: b.peer.index });
+    expect([arrived!.output, arrived!.octets]).toEqual(['clear', syn]);
+    expect(host.feed('tls', a.leave(data)[0]!.octets)[0]!.octets).toEqual(data);
+    const [answered] = new StageBench(nat(b.table, site), { prepare: preparePacket }).feed('tls', answer);
+    expect(a.arrive(answered!)!.octets).toEqual(answer);
   });
 
   test('#88 a first UDP packet too long to be sealed goes as it is, behind a mapping update', () => {

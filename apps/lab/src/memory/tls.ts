@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { buildTcp } from '@ngisec/testkit';
 import { tcp } from '@ngisec/wire';
 import { datagramSizes, markedPayload, type Check, type Datagrams } from '../check.ts';
@@ -161,7 +162,13 @@ export async function tlsInMemory(options: RunOptions): Promise<Outcome> {
   try {
     const observer = new TlsObserver(lab.files.channels);
     let isCapturing = true;
-    for (const leg of legs) lab.links[leg].tap((octets) => isCapturing && observer.observe(leg, octets));
+    const digest = createHash('sha256');
+    for (const leg of legs) {
+      lab.links[leg].tap((octets) => {
+        digest.update(octets);
+        if (isCapturing) observer.observe(leg, octets);
+      });
+    }
     progress('transfers both ways and datagrams, IPv4 and IPv6');
     const transfers = FAMILIES.flatMap((family, index) =>
       (['download', 'upload'] as const).map((direction, turn) =>
@@ -197,7 +204,8 @@ export async function tlsInMemory(options: RunOptions): Promise<Outcome> {
       forge(lab),
       everyPacketAccountedFor({ reports: lab.reports() }),
     ];
-    return { checks, figures: { virtualSeconds: Math.round(lab.network.clock.nowMs() / 100) / 10 } };
+    const virtualSeconds = Math.round(lab.network.clock.nowMs() / 100) / 10;
+    return { checks, figures: { virtualSeconds, wireSha256: digest.digest('hex') } };
   } finally {
     lab.close();
   }
