@@ -26,6 +26,7 @@ const siteOf = ({ lan, wan, peers }: GatewayConfiguration, sad: Sad): Site => ({
     addresses: byFamily(peer.addresses),
     prefixes: peer.prefixes.map(({ prefix }) => prefix),
     channel: sad.named(channelNameOf(peer))!,
+    tls: peer.tls,
   })),
 });
 
@@ -76,12 +77,13 @@ export const application = defineApplication<GatewayConfiguration>({
     siteModule(configuration),
     recordsModule(configuration),
   ],
-  graph: ({ lan, phb, detect, monitor }) =>
+  graph: ({ lan, phb, detect, monitor, peers }) =>
     gatewayGraph({
       lan: texts(lan.prefixes),
       phb,
       detect: withoutFile(detect),
       monitor: withoutFile(monitor),
+      tls: peers.some(({ tls }) => tls.length > 0),
     }),
   interception: ({ name, lan, wan, peers }) => ({
     kind: 'gateway',

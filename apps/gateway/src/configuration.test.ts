@@ -151,6 +151,33 @@ describe('a gateway’s configuration', () => {
     );
   });
 
+  test('#86 lets nothing pass in mode tls by default; a rule names a protocol and ports', () => {
+    const tlsOf = (tls: object[]): unknown =>
+      gatewaySchema.parse(file({ peers: [peer({ tls })] })).peers[0]!.tls;
+    expect(gatewaySchema.parse(file()).peers[0]!.tls).toEqual([]);
+    expect(
+      tlsOf([
+        { protocol: 'tcp', ports: 443 },
+        { protocol: 'udp', ports: '4433-4500' },
+      ]),
+    ).toEqual([
+      { protocol: 6, ports: { minimum: 443, maximum: 443 } },
+      { protocol: 17, ports: { minimum: 4433, maximum: 4500 } },
+    ]);
+    const stagesOf = (content: object): string[] =>
+      Object.keys(application.graph(gatewaySchema.parse(content)).stages);
+    expect(stagesOf(file())).not.toContain('tls');
+    expect(stagesOf(file({ peers: [peer({ tls: [{ protocol: 'tcp', ports: 443 }] })] }))).toContain('tls');
+  });
+
+  test.each<[string, object, string]>([
+    ['of a protocol without ports', { protocol: 'icmp', ports: 443 }, 'Invalid option'],
+    ['without ports', { protocol: 'tcp' }, 'expected string'],
+    ['of ports upside down', { protocol: 'tcp', ports: '5-4' }, 'no port or range'],
+  ])('refuses a tls rule %s', (_, rule, message) => {
+    expect(issuesOf(file({ peers: [peer({ tls: [rule] })] }))).toContain(message);
+  });
+
   test('asks the kernel for its LANs, its WAN addresses and its peers', () => {
     expect(application.interception(gatewaySchema.parse(file()), [])).toEqual({
       ...{ kind: 'gateway', name: 'gw-a' },

@@ -1,13 +1,15 @@
 import type { ChannelParameters } from '@ngisec/ipsec';
-import { addressSchema, commonSchema, prefixSchema, type Complaint } from '@ngisec/runtime';
+import { addressSchema, commonSchema, portsSchema, prefixSchema, type Complaint } from '@ngisec/runtime';
 import { suggest } from '@ngisec/core';
 import { controlRateDetectorDescriptor, flowMonitorDescriptor } from '@ngisec/stage-classify';
 import { bindingLimits } from '@ngisec/stage-nat';
 import { codePoints } from '@ngisec/stage-qos';
-import { prefixContains, type Prefix } from '@ngisec/wire';
+import { ip, prefixContains, type Prefix } from '@ngisec/wire';
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
 import { z } from 'zod';
+
+const tlsProtocols = { tcp: ip.TCP, udp: ip.UDP } as const;
 
 const peerSchema = z.strictObject({
   /** Also the name of the control channel with it, unless `channel` names another. */
@@ -17,6 +19,17 @@ const peerSchema = z.strictObject({
   addresses: z.array(addressSchema).min(1).max(2),
   /** The prefixes behind it. */
   prefixes: z.array(prefixSchema).min(1),
+  /** Servers' ports, here and there, to which hosts that run nothing of ours may speak TLS, QUIC or DTLS. */
+  tls: z
+    .array(
+      z.strictObject({
+        protocol: z
+          .enum(Object.keys(tlsProtocols) as (keyof typeof tlsProtocols)[])
+          .transform((name) => tlsProtocols[name]),
+        ports: portsSchema,
+      }),
+    )
+    .default([]),
 });
 
 /** A stage's own bounds and default. */

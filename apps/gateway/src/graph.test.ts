@@ -13,7 +13,12 @@ import {
 import { ipsecModule, SadToken } from '@ngisec/ipsec';
 import { controlClassifierDescriptor } from '@ngisec/stage-classify';
 import { espOpenDescriptor, espSealDescriptor } from '@ngisec/stage-crypto';
-import { duplicatorDescriptor, natDescriptor, reverseNatDescriptor } from '@ngisec/stage-nat';
+import {
+  duplicatorDescriptor,
+  natDescriptor,
+  reverseNatDescriptor,
+  tlsClassifierDescriptor,
+} from '@ngisec/stage-nat';
 import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
 import { Container } from 'inversify';
 import { application } from './application.ts';
@@ -41,6 +46,21 @@ function registry(): StageRegistry {
 describe('the gateway’s graph', () => {
   test.each([undefined, 'ef'])('F3 has no problems, with per-hop behaviour %s', (phb) => {
     expect(checkGraph(gatewayGraph({ lan: ['10.1.0.0/24', 'fd01::/64'], phb }), registry())).toEqual([]);
+  });
+
+  test('#86 F3 has no problems with mode tls, where its first packets meet duplicate, NAT and seal', () => {
+    const spec = gatewayGraph({ lan: ['10.1.0.0/24'], phb: 'ef', tls: true });
+    expect(checkGraph(spec, registry())).toEqual([]);
+    expect(spec.links.filter((link) => /\btls\b|clear/.test(link))).toEqual([
+      'tls.lan -> from-lan.in',
+      'tls.wan -> from-wan.in',
+      'direction.inside -> tls.lan',
+      'direction.outside -> tls.wan',
+      'tls.control -> duplicate.tls',
+      'tls.leaving -> nat.tls',
+      'tls.arriving -> reverse-nat.tls',
+      'reverse-nat.clear -> device.inbound',
+    ]);
   });
 
   test('is the one its configuration asks for', () => {
@@ -154,5 +174,24 @@ describe('F3 graphs that would be wrong neither compile nor pass the check', () 
     graph.link(reverseNat.out.control, device.in.inbound);
     graph.link(mark.out.out, device.in.outbound);
     expect(verdict(graph.spec())).toHaveLength(2);
+  });
+
+  test('#86 packets of a tls flow to the WAN without NAT, or their first without a duplicate', () => {
+    const graph = builder();
+    const device = graph.add('device', deviceDescriptor);
+    const [tls, other] = [
+      graph.add('tls', tlsClassifierDescriptor),
+      graph.add('other', tlsClassifierDescriptor),
+    ];
+    const [nat, seal] = [graph.add('nat', natDescriptor), graph.add('seal', espSealDescriptor)];
+    // @ts-expect-error -- private addresses on the WAN
+    graph.link(tls.out.leaving, device.in.outbound);
+    // @ts-expect-error -- nothing was restored
+    graph.link(tls.out.arriving, device.in.inbound);
+    // @ts-expect-error -- the far gateway could never learn what NAT did
+    graph.link(tls.out.control, nat.in.control);
+    // @ts-expect-error -- the same, sealed
+    graph.link(other.out.control, seal.in.in);
+    expect(verdict(graph.spec())).toHaveLength(4);
   });
 });

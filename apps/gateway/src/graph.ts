@@ -7,7 +7,12 @@ import {
   ipCheckDescriptor,
 } from '@ngisec/stage-classify';
 import { espOpenDescriptor, espSealDescriptor } from '@ngisec/stage-crypto';
-import { duplicatorDescriptor, natDescriptor, reverseNatDescriptor } from '@ngisec/stage-nat';
+import {
+  duplicatorDescriptor,
+  natDescriptor,
+  reverseNatDescriptor,
+  tlsClassifierDescriptor,
+} from '@ngisec/stage-nat';
 import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
 
 /**
@@ -22,12 +27,15 @@ import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
  *     LAN <--------- reverse NAT <--------- data ----+
  *
  * A detector stands before everything else, a monitor where packets enter from the LAN and where they leave for it.
+ * With `tls` a classifier stands in front of both: flows that only TLS protects meet the same NAT and reverse NAT, and
+ * their first packets the same duplicate and seal towards the WAN (draft section 7).
  */
 export function gatewayGraph(options: {
   readonly lan: readonly string[];
   readonly phb?: string | undefined;
   readonly detect?: Partial<OptionsOf<typeof controlRateDetectorDescriptor>> | undefined;
   readonly monitor?: Partial<OptionsOf<typeof flowMonitorDescriptor>> | undefined;
+  readonly tls?: boolean;
 }): GraphSpec {
   const graph = new GraphBuilder();
   const device = graph.add('device', deviceDescriptor);
@@ -42,6 +50,7 @@ export function gatewayGraph(options: {
   const wanOpen = graph.add('wan-open', espOpenDescriptor);
   const reverseNat = graph.add('reverse-nat', reverseNatDescriptor);
   const lanSeal = graph.add('lan-seal', espSealDescriptor);
+  const tls = options.tls === true ? graph.add('tls', tlsClassifierDescriptor) : undefined;
   const mark =
     options.phb === undefined ? undefined : graph.add('mark', dscpMarkerDescriptor, { phb: options.phb });
   if (mark !== undefined) graph.link(mark.out.out, device.in.outbound);
@@ -58,7 +67,7 @@ export function gatewayGraph(options: {
   graph.link(device.out.rx, check.in.in);
   graph.link(check.out.out, detect?.in.in ?? direction.in.in);
 
-  graph.link(direction.out.inside, monitor?.in.ingress ?? fromLan.in.in);
+  graph.link(tls?.out.lan ?? direction.out.inside, monitor?.in.ingress ?? fromLan.in.in);
   graph.link(fromLan.out.control, lanOpen.in.in);
   graph.link(lanOpen.out.out, duplicate.in.in);
   graph.link(duplicate.out.out, nat.in.control);
@@ -67,7 +76,7 @@ export function gatewayGraph(options: {
   graph.link(fromLan.out.data, nat.in.data);
   graph.link(nat.out.data, wan);
 
-  graph.link(direction.out.outside, fromWan.in.in);
+  graph.link(tls?.out.wan ?? direction.out.outside, fromWan.in.in);
   graph.link(fromWan.out.control, wanOpen.in.in);
   graph.link(wanOpen.out.out, reverseNat.in.control);
   graph.link(reverseNat.out.control, lanSeal.in.in);
@@ -75,5 +84,14 @@ export function gatewayGraph(options: {
   graph.link(lanSeal.out.out, lan);
   graph.link(fromWan.out.data, reverseNat.in.data);
   graph.link(reverseNat.out.data, lan);
+
+  if (tls !== undefined) {
+    graph.link(direction.out.inside, tls.in.lan);
+    graph.link(direction.out.outside, tls.in.wan);
+    graph.link(tls.out.control, duplicate.in.tls);
+    graph.link(tls.out.leaving, nat.in.tls);
+    graph.link(tls.out.arriving, reverseNat.in.tls);
+    graph.link(reverseNat.out.clear, device.in.inbound);
+  }
   return graph.spec();
 }

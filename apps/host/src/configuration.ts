@@ -1,21 +1,9 @@
 import { limits } from '@ngisec/core';
 import type { ChannelParameters } from '@ngisec/ipsec';
 import { codePoints } from '@ngisec/stage-qos';
-import { addressSchema, commonSchema, prefixSchema, type Complaint } from '@ngisec/runtime';
+import { addressSchema, commonSchema, portsSchema, prefixSchema, type Complaint } from '@ngisec/runtime';
 import { formatAddress, type Prefix } from '@ngisec/wire';
 import { z } from 'zod';
-
-/** A port or a range of ports in text; YAML reads a lone port as a number. */
-const portsSchema = z
-  .preprocess((given) => (typeof given === 'number' ? String(given) : given), z.string())
-  .transform((text, context) => {
-    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
-    const minimum = Number(match?.[1]);
-    const maximum = Number(match?.[2] ?? match?.[1]);
-    const isRange = minimum <= maximum && maximum <= 65535;
-    if (!isRange) context.addIssue(`"${text}" is no port or range of ports; write 443 or 5000-5999`);
-    return { minimum, maximum };
-  });
 
 const protocols = { icmp: 1, tcp: 6, udp: 17 } as const;
 

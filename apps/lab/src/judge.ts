@@ -28,7 +28,7 @@ export function judge(mode: LabMode, seen: Observations): Check[] {
     : [...checks, ...seen.extraChecks];
 }
 
-function transfersArrive({ transfers }: Observations): Check {
+export function transfersArrive({ transfers }: Pick<Observations, 'transfers'>): Check {
   const passed =
     transfers.length > 0 &&
     transfers.every(({ sentSha256, receivedSha256 }) => sentSha256 === receivedSha256);
@@ -66,7 +66,10 @@ function pingsReturn({ pings }: Observations): Check {
   return { name: 'pings are answered', rows: ['#3', '#113'], passed, detail };
 }
 
-function serverSeesClient({ transfers, datagrams }: Observations): Check {
+export function serverSeesClient({
+  transfers,
+  datagrams,
+}: Pick<Observations, 'transfers' | 'datagrams'>): Check {
   const sockets = [...transfers, ...datagrams];
   const passed = sockets.every(
     ({ family, client, clientSeenByServer: view }) =>
@@ -82,7 +85,7 @@ function serverSeesClient({ transfers, datagrams }: Observations): Check {
   return { name: 'the server sees the client’s own address and port', rows: ['#52'], passed, detail };
 }
 
-function everyPacketAccountedFor({ reports }: Observations): Check {
+export function everyPacketAccountedFor({ reports }: Pick<Observations, 'reports'>): Check {
   const nodes = Object.values(reports);
   const passed =
     nodes.length > 0 &&
@@ -102,7 +105,7 @@ function everyPacketAccountedFor({ reports }: Observations): Check {
 }
 
 /** AEAD operations of a node's stages that seal or open. */
-function operations(seen: Observations, node: NodeName): number {
+export function operations(seen: Pick<Observations, 'reports'>, node: NodeName): number {
   const stages = Object.values(seen.reports[node]?.stages ?? {});
   return stages.reduce((sum, { counters }) => sum + (counters['operations'] ?? 0), 0);
 }

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { sites, type Leg, type NodeName } from './topology.ts';
 
-export type LabMode = 'vpn' | 'lan';
+export type LabMode = 'vpn' | 'lan' | 'tls';
+
+/** The one port of mode `tls`, for TCP and UDP. */
+export const TLS_PORT = 443;
 
 /** What the lab knows of one secure channel, because it made its keys. */
 export interface LabChannel {
@@ -42,7 +45,18 @@ interface ChannelEnd {
 
 const { a, b } = sites;
 
+const betweenGateways: ChannelPlan = {
+  role: 'control',
+  scope: 'none',
+  leg: 'wan',
+  ends: [
+    { node: 'gw-a', name: 'gw-b', peers: b.wan },
+    { node: 'gw-b', name: 'gw-a', peers: a.wan },
+  ],
+};
+
 const plans: Record<LabMode, readonly ChannelPlan[]> = {
+  tls: [betweenGateways],
   vpn: [
     {
       role: 'control',
@@ -53,15 +67,7 @@ const plans: Record<LabMode, readonly ChannelPlan[]> = {
         { node: 'gw-a', name: 'host-a', peers: a.host },
       ],
     },
-    {
-      role: 'control',
-      scope: 'none',
-      leg: 'wan',
-      ends: [
-        { node: 'gw-a', name: 'gw-b', peers: b.wan },
-        { node: 'gw-b', name: 'gw-a', peers: a.wan },
-      ],
-    },
+    betweenGateways,
     {
       role: 'control',
       scope: 'full',
@@ -114,13 +120,18 @@ function configurations(mode: LabMode, machine: Machine, gatewayKeys: object): N
     ...common('gateway', name),
     lan: { interface: 'lan0', prefixes: own.prefixes },
     wan: { interface: 'wan0', addresses: own.wan },
-    peers: [{ name: peer, addresses: far.wan, prefixes: far.prefixes }],
+    peers: [{ name: peer, addresses: far.wan, prefixes: far.prefixes, ...(mode === 'tls' ? { tls } : {}) }],
     ...gatewayKeys,
   });
   const keys = (): { channels: object[] } => ({ channels: [] });
+  const tls = (['tcp', 'udp'] as const).map((protocol) => ({ protocol, ports: TLS_PORT }));
   return {
-    'host-a': { configuration: host('host-a', a, b), keys: keys() },
-    'host-b': { configuration: host('host-b', b, a), keys: keys() },
+    ...(mode === 'tls'
+      ? {}
+      : {
+          'host-a': { configuration: host('host-a', a, b), keys: keys() },
+          'host-b': { configuration: host('host-b', b, a), keys: keys() },
+        }),
     ...(mode === 'lan'
       ? {}
       : {

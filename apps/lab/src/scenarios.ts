@@ -4,8 +4,9 @@ import { memoryBackend } from './memory/backend.ts';
 import { healFlush } from './memory/healing.ts';
 import { visibility } from './memory/visibility.ts';
 import { attack } from './namespaces/attack.ts';
+import { tlsInMemory } from './memory/tls.ts';
 import { namespacesBackend } from './namespaces/backend.ts';
-import type { LabMode } from './node-files.ts';
+import { tlsInNamespaces } from './namespaces/tls.ts';
 
 export type BackendName = ScenarioResult['backend'];
 export type RunOptions = Omit<BackendOptions, 'mode'>;
@@ -23,13 +24,13 @@ export interface Scenario {
 
 /** Transfers, datagrams and pings through a mode's topology, watched on every leg. */
 const traffic =
-  (mode: LabMode, backend: Backend) =>
+  (mode: BackendOptions['mode'], backend: Backend) =>
   async (options: RunOptions): Promise<Outcome> => {
     const seen = await backend.run({ ...options, mode });
     return { checks: judge(mode, seen), figures: seen.figures };
   };
 
-const onBoth = (mode: LabMode): Scenario['run'] => ({
+const onBoth = (mode: BackendOptions['mode']): Scenario['run'] => ({
   namespaces: traffic(mode, namespacesBackend),
   memory: traffic(mode, memoryBackend),
 });
@@ -44,6 +45,11 @@ export const scenarios: readonly Scenario[] = [
     name: 'lan',
     summary: 'host to host with plain routers in between; no NAT, no gateway of ours',
     run: onBoth('lan'),
+  },
+  {
+    name: 'tls',
+    summary: 'hosts run nothing of ours; TLS between private networks, gateways seal first packets only',
+    run: { namespaces: tlsInNamespaces, memory: tlsInMemory },
   },
   {
     name: 'heal-flush',

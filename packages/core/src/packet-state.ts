@@ -11,9 +11,12 @@ export const packetStates = {
   data: 'A data packet in the clear.',
   duplicated: 'A control packet in the clear with the duplicate of what NAT alters.',
   natted: 'A duplicated control packet whose outer headers are translated, in the clear.',
+  'tls-control':
+    'The first packet of a flow whose data TLS protects, as its host made it: only behind a duplicate may it pass.',
+  'tls-data': 'A later packet of such a flow, to be translated.',
   sealed: 'A shim of one of this node’s security associations stands behind the transport header.',
   'sealed-data': 'A shim that only the end hosts can open.',
-  translated: 'A sealed data packet whose readable headers were translated.',
+  translated: 'A data packet whose readable headers were translated.',
   opened: 'Verified and in the clear.',
 } as const;
 

@@ -3,6 +3,7 @@ import { fromHex, toHex } from '../test/sa-pair.ts';
 import {
   CONFIRMATION_BYTES,
   declaredModes,
+  declaresTls,
   declaredSuites,
   DECLARATION_BYTES,
   findItem,
@@ -22,6 +23,19 @@ test('#93 a declaration, octet by octet', () => {
   expect([itemType(bytes, 4), itemLength(bytes, 4)]).toEqual([items.declaration, 8]);
 });
 
+test('#86 a declaration of the mode tls, alone, is told from everything else', () => {
+  const bytes = new Uint8Array(20);
+  const end = writeDeclaration(bytes, 4, 0, 0, declaredModes.tls);
+  expect(declaresTls(bytes, 4, end)).toBe(true);
+  expect([declaresTls(bytes, 4, end - 1), declaresTls(bytes, 4, 20), declaresTls(bytes, 0, 12)]).toEqual([
+    false,
+    false,
+    false,
+  ]);
+  writeDeclaration(bytes, 4, 0, 0, declaredModes.vpn);
+  expect(declaresTls(bytes, 4, end)).toBe(false);
+});
+
 test('a confirmation and the header of a mapping, octet by octet', () => {
   const bytes = new Uint8Array(8).fill(0xff);
   expect(writeItemHeader(bytes, 0, items.confirmation, 0)).toBe(CONFIRMATION_BYTES);
@@ -31,7 +45,7 @@ test('a confirmation and the header of a mapping, octet by octet', () => {
 });
 
 test('numbers on the wire do not change', () => {
-  expect(items).toEqual({ mapping: 1, confirmation: 2, declaration: 4 });
+  expect(items).toEqual({ mapping: 1, confirmation: 2, needMapping: 3, declaration: 4 });
   expect(declaredSuites).toEqual({
     'aes-128-gcm': 1,
     'aes-256-gcm': 2,
@@ -42,7 +56,7 @@ test('numbers on the wire do not change', () => {
     'null-hmac-sha-256-128': 7,
     'null-aes-128-gmac': 8,
   });
-  expect(declaredModes).toEqual({ lan: 1, vpn: 2 });
+  expect(declaredModes).toEqual({ lan: 1, vpn: 2, tls: 6 });
 });
 
 /** `findItem` over the octets alone: what stands behind them would be a confirmation. */

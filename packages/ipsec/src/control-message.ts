@@ -31,7 +31,7 @@ export const declaredSuites: Readonly<Record<SuiteName, number>> = {
   'null-hmac-sha-256-128': 7,
   'null-aes-128-gmac': 8,
 };
-export const declaredModes = { lan: 1, vpn: 2 } as const;
+export const declaredModes = { lan: 1, vpn: 2, tls: 6 } as const;
 
 export const ITEM_HEADER_BYTES = 4;
 export const CONFIRMATION_BYTES = ITEM_HEADER_BYTES;
@@ -64,6 +64,13 @@ export function writeDeclaration(
   write16(bytes, value + 6, 0);
   return value + 8;
 }
+
+/** True where `[at, end)` is a declaration of the mode `tls` and nothing else. */
+export const declaresTls = (bytes: Uint8Array, at: number, end: number): boolean =>
+  end - at === DECLARATION_BYTES &&
+  itemType(bytes, at) === items.declaration &&
+  itemLength(bytes, at) === DECLARATION_BYTES - ITEM_HEADER_BYTES &&
+  bytes[at + 9] === declaredModes.tls;
 
 /** Offset of the first item of a type in `[at, end)`; -1 where there is none or the run is malformed. */
 export function findItem(bytes: Uint8Array, at: number, end: number, type: number): number {

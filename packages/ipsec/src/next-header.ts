@@ -6,6 +6,8 @@ export const nextHeaders = {
   ipv6Packet: 41,
   /** A control message: type-length-value items. */
   controlMessage: 252,
+  /** A whole IP packet of a `tls` flow: an encapsulating duplicate that goes on in the clear. */
+  tlsPacket: 253,
   /** Transport data. */
   transportData: 254,
 } as const;

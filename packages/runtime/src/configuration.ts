@@ -37,6 +37,18 @@ export const addressSchema = z.string().transform((text, context): Uint8Array =>
   return address ?? new Uint8Array(4);
 });
 
+/** A port or a range of ports in text; YAML reads a lone port as a number. */
+export const portsSchema = z
+  .preprocess((given) => (typeof given === 'number' ? String(given) : given), z.string())
+  .transform((text, context) => {
+    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
+    const minimum = Number(match?.[1]);
+    const maximum = Number(match?.[2] ?? match?.[1]);
+    const isRange = minimum <= maximum && maximum <= 65535;
+    if (!isRange) context.addIssue(`"${text}" is no port or range of ports; write 443 or 5000-5999`);
+    return { minimum, maximum };
+  });
+
 /** A prefix in text; kept as text and octets. */
 export const prefixSchema = z.string().transform((text, context) => {
   const prefix = parsePrefix(text);

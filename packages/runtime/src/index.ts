@@ -11,6 +11,7 @@ export {
   addressSchema,
   ConfigurationError,
   ConfigurationFile,
+  portsSchema,
   prefixSchema,
   validate,
   type ConfigurationProblem,

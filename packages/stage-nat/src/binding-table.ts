@@ -76,6 +76,10 @@ export class BindingTable {
   readonly limits: BindingLimits;
   /** Index of the peer gateway, by binding. */
   readonly peer: Int32Array;
+  /** 1 where TLS protects the flow's data: packets without a shim may pass (draft section 7). */
+  readonly isTls: Uint8Array;
+  /** 1 once a packet of such a flow was chosen to leave sealed, with its duplicate. */
+  readonly hasLeft: Uint8Array;
   /** Of the last `findOuter` that found: the tuple is one that was replaced, in its time of grace. */
   foundReplaced = false;
 
@@ -109,6 +113,8 @@ export class BindingTable {
     // Twice as many: a binding may have an outer tuple of before.
     this.#outer = new FlowTable(random, 2 * capacity);
     this.peer = new Int32Array(capacity);
+    this.isTls = new Uint8Array(capacity);
+    this.hasLeft = new Uint8Array(capacity);
     this.#outerOf = new Int32Array(capacity);
     this.#innerOf = new Int32Array(2 * capacity);
     this.#graceOf = new Int32Array(capacity);
@@ -223,6 +229,8 @@ export class BindingTable {
     this.#innerOf[outerEntry] = binding;
     this.peer[binding] = peer;
     this.#isOwn[binding] = isOwn ? 1 : 0;
+    this.isTls[binding] = 0;
+    this.hasLeft[binding] = 0;
     this.#tcpState[binding] = TCP_TRANSITORY;
     this.#graceOf[binding] = NO_GRACE;
     this.#updateAtMs[binding] = NO_UPDATE;

@@ -1,15 +1,17 @@
 import { VirtualClock, type PacketPool } from '@ngisec/core';
 import { nextHeaders } from '@ngisec/ipsec';
 import { buildEcho, buildTcp, buildUdp, preparePacket, stageCompliance } from '@ngisec/testkit';
-import { tcp } from '@ngisec/wire';
+import { ip, tcp } from '@ngisec/wire';
 import { GatewayBench } from '../test/two-gateways.ts';
 import { duplicator } from './duplicator.ts';
 import { nat } from './nat.ts';
 import { reverseNat } from './reverse-nat.ts';
+import { tlsClassifier } from './tls-classifier.ts';
 
 const setting = { prepare: preparePacket, clock: new VirtualClock() };
+const tlsRules = [ip.TCP, ip.UDP].map((protocol) => ({ protocol, ports: { minimum: 1, maximum: 79 } }));
 const gateway = (side: 'a' | 'b'): GatewayBench =>
-  new GatewayBench(side, setting, { capacity: 64, portMin: 40000, portMax: 40003 });
+  new GatewayBench(side, setting, { capacity: 64, portMin: 40000, portMax: 40003 }, tlsRules);
 const [a, b] = [gateway('a'), gateway('b')];
 
 const payload = new Uint8Array(60);
@@ -22,6 +24,19 @@ const validPackets = [
   buildUdp({ ...ends, sport: 40000, dport: 53, payload }),
   buildEcho({ ...ends, identifier: 40000, payload }),
 ]);
+/** From hosts that run nothing, and from the peer gateway. */
+const tlsPackets = [
+  ...validPackets,
+  ...[
+    { src: '10.1.0.77', dst: '10.2.0.2' },
+    { src: 'fd01::ffff:0:0:1', dst: 'fd02::2' },
+    { src: '203.0.113.2', dst: '198.51.100.2' },
+  ].flatMap((ends) => [
+    buildTcp({ ...ends, sport: 40000, dport: 53, flags: tcp.SYN }),
+    buildTcp({ ...ends, sport: 40000, dport: 53, payload }),
+    buildUdp({ ...ends, sport: 40000, dport: 53, payload }),
+  ]),
+];
 /** What gateway A makes of them, in the clear: an encapsulated duplicate each. */
 const duplicated = validPackets.map((octets) => a.duplicator.feed('in', octets)[0]!.octets);
 
@@ -42,6 +57,7 @@ function prepareOpened(pool: PacketPool, packet: number, input: string): boolean
 
 const suites = [
   ...stageCompliance({ factory: duplicator, validPackets }),
+  ...stageCompliance({ factory: tlsClassifier(a.table, a.site, a.sad), validPackets: tlsPackets }),
   ...stageCompliance({ factory: nat(a.table, a.site), validPackets: duplicated }),
   ...stageCompliance({
     factory: reverseNat(b.table, b.site, b.sad),

@@ -13,9 +13,10 @@ export const duplicatorDescriptor = describeStage({
   kind: 'duplicator',
   summary:
     'Puts a copy of the headers before a control packet: one set for NAT to change, one it cannot reach.',
-  specifications: ['draft section 6.2, figure 1', '#38', '#55', '#56', '#62'],
+  specifications: ['draft section 6.2, figure 1', '#38', '#55', '#56', '#62', '#86'],
   inputs: {
     in: { accepts: ['opened'], description: 'Control packets in the clear, as their host emitted them.' },
+    tls: { accepts: ['tls-control'], description: 'First packets of flows that TLS protects.' },
   },
   outputs: { out: { emits: 'duplicated', description: 'IP | T | IP | T | data' } },
   options: {},
@@ -31,7 +32,10 @@ export const duplicatorDescriptor = describeStage({
 type Context = StageContext<typeof duplicatorDescriptor>;
 
 class Duplicator implements Stage<typeof duplicatorDescriptor> {
-  readonly inputs = { in: (batch: Batch): void => this.#duplicateAll(batch) };
+  readonly inputs = {
+    in: (batch: Batch): void => this.#duplicateAll(batch),
+    tls: (batch: Batch): void => this.#duplicateTls(batch),
+  };
   readonly #context: Context;
 
   constructor(context: Context) {
@@ -39,17 +43,30 @@ class Duplicator implements Stage<typeof duplicatorDescriptor> {
   }
 
   #duplicateAll(batch: Batch): void {
-    const { pool, outputs, drops, counters } = this.#context;
+    const { pool, drops } = this.#context;
     for (let index = 0; index < batch.length; index += 1) {
       const packet = batch.packets[index]!;
       const nextHeader = pool.nextHeader[packet]!;
       if (nextHeader !== nextHeaders.transportData && nextHeader !== nextHeaders.controlMessage) {
         drops.unexpectedPayload.drop(packet);
-      } else if (duplicate(pool, packet)) {
-        counters.duplicated.value += 1;
-        outputs.out.push(packet);
-      } else drops.tooLong.drop(packet);
+      } else this.#duplicate(packet);
     }
+  }
+
+  #duplicateTls(batch: Batch): void {
+    const { pool } = this.#context;
+    for (let index = 0; index < batch.length; index += 1) {
+      const packet = batch.packets[index]!;
+      pool.nextHeader[packet] = nextHeaders.tlsPacket;
+      this.#duplicate(packet);
+    }
+  }
+
+  #duplicate(packet: number): void {
+    const { pool, outputs, drops, counters } = this.#context;
+    if (!duplicate(pool, packet)) return drops.tooLong.drop(packet);
+    counters.duplicated.value += 1;
+    outputs.out.push(packet);
   }
 }
 

@@ -5,6 +5,7 @@ import { BindingTable } from './binding-table.ts';
 import { duplicator } from './duplicator.ts';
 import { nat } from './nat.ts';
 import { reverseNat } from './reverse-nat.ts';
+import { tlsClassifier } from './tls-classifier.ts';
 import { BindingLimitsToken, BindingTableToken, SiteToken } from './tokens.ts';
 
 /** NAT and reverse NAT share one binding table; who loads this binds its limits and the site. */
@@ -19,6 +20,12 @@ export const natModule = new ContainerModule(({ bind }) => {
   bind(StageFactoryToken)
     .toResolvedValue(
       (table, site, sad) => reverseNat(table, site, sad),
+      [BindingTableToken, SiteToken, SadToken],
+    )
+    .inSingletonScope();
+  bind(StageFactoryToken)
+    .toResolvedValue(
+      (table, site, sad) => tlsClassifier(table, site, sad),
       [BindingTableToken, SiteToken, SadToken],
     )
     .inSingletonScope();

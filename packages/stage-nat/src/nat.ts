@@ -10,6 +10,7 @@ import {
   type StageContext,
   type StageFactory,
 } from '@ngisec/core';
+import { nextHeaders } from '@ngisec/ipsec';
 import { ip, tcp } from '@ngisec/wire';
 import { PORTS_EXHAUSTED, type BindingTable } from './binding-table.ts';
 import { addressOf, peerOf, type Site } from './site.ts';
@@ -30,6 +31,7 @@ export const natDescriptor = describeStage({
     '#54',
     '#59',
     '#60',
+    '#86',
     '#92',
   ],
   inputs: {
@@ -38,12 +40,13 @@ export const natDescriptor = describeStage({
       description: 'Verified control packets; their outer headers are translated.',
     },
     data: { accepts: ['sealed-data'], description: 'Data packets; their readable headers are translated.' },
+    tls: { accepts: ['tls-data'], description: 'Packets of flows that TLS protects; as data, unsealed.' },
   },
   outputs: {
     control: { emits: 'natted', description: 'For the peer gateway’s control channel.' },
     data: {
       emits: 'translated',
-      description: 'As sealed by the end host but for addresses, ports and checksums.',
+      description: 'As the end host sent it but for addresses, ports and checksums.',
     },
   },
   options: {
@@ -62,6 +65,7 @@ export const natDescriptor = describeStage({
     expired: { unit: 'entries', description: 'Bindings that idled out.' },
   },
   drops: {
+    protectedFlow: 'Without a shim, but its flow is a protected one.',
     noPeer: 'No peer gateway serves the destination.',
     noBinding: 'Data without a binding, towards no peer or more than may bring bindings back.',
     portsExhausted: 'No outer port is free towards this destination.',
@@ -77,7 +81,8 @@ type Context = StageContext<typeof natDescriptor>;
 class Nat implements Stage<typeof natDescriptor> {
   readonly inputs = {
     control: (batch: Batch): void => this.#controlAll(batch),
-    data: (batch: Batch): void => this.#dataAll(batch),
+    data: (batch: Batch): void => this.#dataAll(batch, false),
+    tls: (batch: Batch): void => this.#dataAll(batch, true),
   };
   readonly #context: Context;
   readonly #table: BindingTable;
@@ -109,6 +114,7 @@ class Nat implements Stage<typeof natDescriptor> {
     const family = pool.family[packet]!;
     const peer = peerOf(this.#site, bytes, start + ip.destinationOffset(family), family);
     if (peer < 0) return drops.noPeer.drop(packet);
+    const isTls = pool.nextHeader[packet] === nextHeaders.tlsPacket ? 1 : 0;
     this.#readKey(packet);
     let binding = this.#table.findInner(this.#key);
     if (binding < 0) {
@@ -117,22 +123,31 @@ class Nat implements Stage<typeof natDescriptor> {
       if (binding === PORTS_EXHAUSTED) return drops.portsExhausted.drop(packet);
       if (binding < 0) return drops.tableFull.drop(packet);
       counters.created.value += 1;
+      this.#table.isTls[binding] = isTls;
     }
+    // What its host protects stays protected: only a verified packet changes a binding's mode, and only to that.
+    if (isTls > this.#table.isTls[binding]!) return drops.protectedFlow.drop(packet);
+    this.#table.isTls[binding] = isTls;
+    this.#table.hasLeft[binding] = 1;
     this.#leave(packet, binding, nowMs);
     pool.channel[packet] = this.#site.peers[peer]!.channel.index;
     outputs.control.push(packet);
   }
 
-  #dataAll(batch: Batch): void {
+  #dataAll(batch: Batch, isTls: boolean): void {
     const { outputs, drops, clock } = this.#context;
     const nowMs = clock.nowMs();
     for (let index = 0; index < batch.length; index += 1) {
       const packet = batch.packets[index]!;
       this.#readKey(packet);
       let binding = this.#table.findInner(this.#key);
-      if (binding < 0) binding = this.#recreate(packet, nowMs);
+      if (binding < 0) binding = this.#recreate(packet, isTls, nowMs);
       if (binding < 0) {
         drops.noBinding.drop(packet);
+        continue;
+      }
+      if (isTls && this.#table.isTls[binding] === 0) {
+        drops.protectedFlow.drop(packet);
         continue;
       }
       if (this.#table.takeUpdate(binding, nowMs)) this.#sendUpdate(packet, binding);
@@ -142,7 +157,7 @@ class Nat implements Stage<typeof natDescriptor> {
   }
 
   /** The mapping of a live flow is gone: "the next packet will trigger the response for the first one" (6.2, #68). */
-  #recreate(packet: number, nowMs: number): number {
+  #recreate(packet: number, isTls: boolean, nowMs: number): number {
     const { pool, counters } = this.#context;
     const family = pool.family[packet]!;
     const destination = pool.start[packet]! + ip.destinationOffset(family);
@@ -151,6 +166,8 @@ class Nat implements Stage<typeof natDescriptor> {
     const binding = this.#create(peer, family, nowMs);
     if (binding >= 0) {
       counters.recreated.value += 1;
+      this.#table.isTls[binding] = isTls ? 1 : 0;
+      this.#table.hasLeft[binding] = 1;
       this.#table.requestUpdate(binding, nowMs);
     }
     return binding;
@@ -170,7 +187,8 @@ class Nat implements Stage<typeof natDescriptor> {
     pool.payload[update] = start + headers;
     pool.family[update] = pool.family[packet]!;
     pool.protocol[update] = pool.protocol[packet]!;
-    if (!makeMappingUpdate(pool, update)) return pool.release(update);
+    const isTls = this.#table.isTls[binding] === 1;
+    if (!makeMappingUpdate(pool, update, isTls)) return pool.release(update);
     translateLeaving(pool, update, this.#table, binding, this.#key);
     pool.channel[update] = this.#site.peers[this.#table.peer[binding]!]!.channel.index;
     created.value += 1;

@@ -1,5 +1,6 @@
 import {
   describeStage,
+  destinationPortOf,
   flowKey,
   reverseFlowKey,
   stageFactory,
@@ -12,25 +13,44 @@ import {
   type StageContext,
   type StageFactory,
 } from '@ngisec/core';
-import { controlMessage, nextHeaders, type Sad } from '@ngisec/ipsec';
+import { controlMessage, nextHeaders, type Channel, type Sad } from '@ngisec/ipsec';
 import { anyPrefixContains, ip, ipv4, ipv6, tcp } from '@ngisec/wire';
 import { OUTER_IN_USE, type BindingTable } from './binding-table.ts';
-import { gatewayAt, type Site } from './site.ts';
+import { allowsTls, gatewayAt, type Site } from './site.ts';
 import { makeMappingUpdate } from './duplicate.ts';
 import { translateArriving, translateLeaving } from './translate.ts';
 
 export const reverseNatDescriptor = describeStage({
   kind: 'reverse-nat',
   summary: 'Learns from a control packet’s duplicate what NAT did, and undoes it on data packets.',
-  specifications: ['draft section 6.2', '#34', '#41', '#42', '#58', '#59', '#66', '#68', '#92', 'N67'],
+  specifications: [
+    'draft section 6.2',
+    '#34',
+    '#41',
+    '#42',
+    '#58',
+    '#59',
+    '#66',
+    '#68',
+    '#86',
+    '#87',
+    '#92',
+    'N67',
+  ],
   inputs: {
     control: { accepts: ['opened'], description: 'Verified control packets with their duplicate.' },
     data: { accepts: ['sealed-data'], description: 'Data packets from the WAN.' },
+    tls: { accepts: ['tls-data'], description: 'Packets without a shim, of flows that were learned as tls.' },
   },
   outputs: {
     control: {
       emits: 'control',
       description: 'The duplicate, now the packet, for the local host’s control channel.',
+    },
+    clear: {
+      emits: 'clear',
+      description: 'The duplicate of a tls flow, now the packet, as its host made it.',
+      optional: true,
     },
     data: { emits: 'translated', description: 'Data packets with the headers their host emitted.' },
     answer: {
@@ -61,6 +81,8 @@ export const reverseNatDescriptor = describeStage({
     wrongPrefix: 'The duplicate names a source not behind that gateway, or a destination not on this LAN.',
     wrongChannel: 'Verified under a key that is no peer gateway’s.',
     noHost: 'No control channel leads to the local host.',
+    tlsRefused: 'Declared as tls, which policy does not allow, or its flow or its host is a protected one.',
+    protectedFlow: 'Without a shim, but its flow is a protected one.',
     outerInUse: 'A flow of this gateway’s own has that outer tuple.',
     tableFull: 'No room for another binding.',
     noBinding: 'Data without a binding, from no peer gateway or too often to ask for it.',
@@ -74,7 +96,8 @@ type Context = StageContext<typeof reverseNatDescriptor>;
 class ReverseNat implements Stage<typeof reverseNatDescriptor> {
   readonly inputs = {
     control: (batch: Batch): void => this.#controlAll(batch),
-    data: (batch: Batch): void => this.#dataAll(batch),
+    data: (batch: Batch): void => this.#dataAll(batch, false),
+    tls: (batch: Batch): void => this.#dataAll(batch, true),
   };
   readonly #context: Context;
   readonly #table: BindingTable;
@@ -109,6 +132,7 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     if (this.#takeNote(packet, nowMs)) return;
     const outer = pool.start[packet]!;
     const outerPayload = pool.payload[packet]!;
+    const isTlsPacket = pool.nextHeader[packet] === nextHeaders.tlsPacket;
     if (!this.#unwrap(packet)) return drops.noDuplicate.drop(packet);
     const start = pool.start[packet]!;
     const family = pool.family[packet]!;
@@ -122,24 +146,41 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     if (!isTheirs || !anyPrefixContains(this.#site.prefixes, bytes, destination, family)) {
       return drops.wrongPrefix.drop(packet);
     }
-    const isUpdate =
-      pool.nextHeader[packet] === nextHeaders.controlMessage && pool.payload[packet] === pool.end[packet];
+    const isMessage = pool.nextHeader[packet] === nextHeaders.controlMessage;
+    const [payload, end] = [pool.payload[packet]!, pool.end[packet]!];
+    const isTlsUpdate = isMessage && controlMessage.declaresTls(bytes, payload, end);
+    const isTls = isTlsPacket || isTlsUpdate;
+    const isUpdate = isTlsUpdate || (isMessage && payload === end);
     const host = this.#sad.channelFor('control', bytes, destination, family);
-    if (host === undefined && !isUpdate) return drops.noHost.drop(packet);
+    if (host === undefined && !isUpdate && !isTls) return drops.noHost.drop(packet);
     const transport = pool.transport[packet]!;
     const protocol = pool.protocol[packet]!;
     writeFlowKey(this.#duplicate, bytes, start, transport, family, protocol);
     reverseFlowKey(this.#duplicate, this.#inner);
+    if (isTls && !this.#mayBeTls(peer, protocol, host)) return drops.tlsRefused.drop(packet);
     const bindingsBefore = this.#table.size;
     const binding = this.#table.learn(this.#inner, this.#outer, peer, nowMs);
     if (binding === OUTER_IN_USE) return this.#refuse(packet, isUpdate);
     if (binding < 0) return drops.tableFull.drop(packet);
     counters.learned.value += 1;
+    this.#table.isTls[binding] = isTls ? 1 : 0;
     if (this.#table.size > bindingsBefore) counters.created.value += 1;
     this.#table.note(binding, false, protocol, tcp.flags(bytes, transport), nowMs);
     if (isUpdate) return this.#confirm(packet, outer, outerPayload);
+    if (isTls) return outputs.clear.push(packet);
     pool.channel[packet] = host!.index;
     outputs.control.push(packet);
+  }
+
+  /**
+   * Whether the flow of `#duplicate` may be one that only TLS protects: a new one by policy, and never to a host that
+   * runs NGISec; a known one only where it was before.
+   */
+  #mayBeTls(peer: number, protocol: number, host: Channel | undefined): boolean {
+    const known = this.#table.findInner(this.#inner);
+    if (known >= 0) return this.#table.isTls[known] === 1;
+    const port = destinationPortOf(this.#duplicate);
+    return host === undefined && allowsTls(this.#site.peers[peer]!, protocol, port);
   }
 
   /** A message between gateways that is about the flow its own outer headers name; true where it was one. */
@@ -177,7 +218,8 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     const known = this.#table.findInner(this.#inner);
     if (!isUpdate || known < 0) return drops.outerInUse.drop(packet);
     turnAround(pool, packet);
-    if (!makeMappingUpdate(pool, packet)) return drops.outerInUse.drop(packet);
+    if (!makeMappingUpdate(pool, packet, this.#table.isTls[known] === 1))
+      return drops.outerInUse.drop(packet);
     translateLeaving(pool, packet, this.#table, known, this.#inner);
     outputs.answer.push(packet);
   }
@@ -212,7 +254,10 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
       if (controlMessage.itemType(bytes, start) !== controlMessage.items.mapping) return false;
       headersEnd = start + controlMessage.ITEM_HEADER_BYTES + controlMessage.itemLength(bytes, start);
       start += controlMessage.ITEM_HEADER_BYTES;
-    } else if (pool.nextHeader[packet] !== (family === 4 ? nextHeaders.ipv4Packet : nextHeaders.ipv6Packet)) {
+    } else if (
+      pool.nextHeader[packet] !== nextHeaders.tlsPacket &&
+      pool.nextHeader[packet] !== (family === 4 ? nextHeaders.ipv4Packet : nextHeaders.ipv6Packet)
+    ) {
       return false;
     }
     const header = family === 4 ? ipv4.HEADER_BYTES_MIN : ipv6.HEADER_BYTES;
@@ -236,8 +281,8 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     return true;
   }
 
-  #dataAll(batch: Batch): void {
-    const { pool, outputs, clock } = this.#context;
+  #dataAll(batch: Batch, isTls: boolean): void {
+    const { pool, outputs, drops, clock } = this.#context;
     const nowMs = clock.nowMs();
     for (let index = 0; index < batch.length; index += 1) {
       const packet = batch.packets[index]!;
@@ -245,6 +290,10 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
       const binding = this.#table.findOuter(this.#outer);
       if (binding < 0) {
         this.#ask(packet, nowMs);
+        continue;
+      }
+      if (isTls && this.#table.isTls[binding] === 0) {
+        drops.protectedFlow.drop(packet);
         continue;
       }
       const flags = tcp.flags(pool.bytes, pool.transport[packet]!);

@@ -1,5 +1,12 @@
-import { type Channel } from '@ngisec/ipsec';
+import type { Channel, PortRange } from '@ngisec/ipsec';
 import { anyPrefixContains, type Prefix } from '@ngisec/wire';
+
+/** Flows to servers on these ports may pass with TLS, QUIC or DTLS as their only protection (draft section 7). */
+export interface TlsRule {
+  /** IP protocol number: TCP or UDP. */
+  readonly protocol: number;
+  readonly ports: PortRange;
+}
 
 /** A gateway at the far end: where it is, what lies behind it, and the control channel with it. */
 export interface PeerGateway {
@@ -8,6 +15,8 @@ export interface PeerGateway {
   readonly addresses: { readonly 4?: Uint8Array; readonly 6?: Uint8Array };
   readonly prefixes: readonly Prefix[];
   readonly channel: Channel;
+  /** What may pass to and from its site in mode `tls`; absent: nothing. */
+  readonly tls?: readonly TlsRule[];
 }
 
 /** This gateway's own place: its WAN addresses, its LAN, its peers (#53). */
@@ -15,6 +24,16 @@ export interface Site {
   readonly addresses: { readonly 4?: Uint8Array; readonly 6?: Uint8Array };
   readonly prefixes: readonly Prefix[];
   readonly peers: readonly PeerGateway[];
+}
+
+/** True where a rule lets flows to a server's port pass in mode `tls`. */
+export function allowsTls({ tls }: PeerGateway, protocol: number, port: number): boolean {
+  if (tls === undefined) return false;
+  for (let index = 0; index < tls.length; index += 1) {
+    const { protocol: allowed, ports } = tls[index]!;
+    if (protocol === allowed && port >= ports.minimum && port <= ports.maximum) return true;
+  }
+  return false;
 }
 
 /** Index of the peer whose site holds the address of `family` at `bytes[at]`; -1 for none. */

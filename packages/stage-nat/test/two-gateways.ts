@@ -6,7 +6,8 @@ import { BindingTable, type BindingLimits } from '../src/binding-table.ts';
 import { duplicator } from '../src/duplicator.ts';
 import { nat } from '../src/nat.ts';
 import { reverseNat } from '../src/reverse-nat.ts';
-import type { Site } from '../src/site.ts';
+import type { Site, TlsRule } from '../src/site.ts';
+import { tlsClassifier } from '../src/tls-classifier.ts';
 
 const { provider } = chooseProvider('node');
 const prefixes = (...texts: string[]): Prefix[] => texts.map((text) => parsePrefix(text)!);
@@ -40,6 +41,7 @@ export class GatewayBench {
   readonly duplicator: StageBench;
   readonly nat: StageBench;
   readonly reverseNat: StageBench;
+  readonly tls: StageBench;
   readonly host: Channel;
   readonly peer: Channel;
 
@@ -47,6 +49,7 @@ export class GatewayBench {
     side: 'a' | 'b',
     setting: BenchSetting & { clock: VirtualClock },
     limits: Partial<BindingLimits> = {},
+    tls: readonly TlsRule[] = [],
   ) {
     const [own, far] = side === 'a' ? [wanA, wanB] : [wanB, wanA];
     const [ownLan, farLan] = side === 'a' ? [lanA, lanB] : [lanB, lanA];
@@ -60,11 +63,12 @@ export class GatewayBench {
     this.site = {
       addresses: own,
       prefixes: ownLan,
-      peers: [{ name: 'peer', addresses: far, prefixes: farLan, channel: this.peer }],
+      peers: [{ name: 'peer', addresses: far, prefixes: farLan, channel: this.peer, tls }],
     };
     this.table = new BindingTable(seededRandom(side === 'a' ? 1 : 2), { capacity: 256, ...limits });
     this.duplicator = new StageBench(duplicator, setting);
     this.nat = new StageBench(nat(this.table, this.site), setting);
+    this.tls = new StageBench(tlsClassifier(this.table, this.site, this.sad), setting);
     this.reverseNat = new StageBench(reverseNat(this.table, this.site, this.sad), setting);
   }
 

@@ -75,14 +75,26 @@ export class MemoryLaboratory {
     const wanB = network.link({ name: 'wan-b', ...latency, latencyMs: 5 });
     const [stackA, insideA] = directPorts();
     const [stackB, insideB] = directPorts();
-    const stackMtu = MTU_BYTES - shim.bytesMax('aes-128-gcm', 6);
+    // In mode tls the hosts are ordinary ones, on the link itself.
+    const isBare = mode === 'tls';
+    const stackMtu = isBare ? MTU_BYTES : MTU_BYTES - shim.bytesMax('aes-128-gcm', 6);
     const setting = { clock: network.clock, random: network.random };
     this.stacks = {
-      a: new Stack(setting, { addresses: sites.a.host, mtuBytes: stackMtu }, stackA),
-      b: new Stack(setting, { addresses: sites.b.host, mtuBytes: stackMtu }, stackB),
+      a: new Stack(
+        setting,
+        { addresses: sites.a.host, mtuBytes: stackMtu },
+        isBare ? this.links['lan-a'].a : stackA,
+      ),
+      b: new Stack(
+        setting,
+        { addresses: sites.b.host, mtuBytes: stackMtu },
+        isBare ? this.links['lan-b'].b : stackB,
+      ),
     };
-    this.#addNode(loaded, 'host-a', 'host', insideA, this.links['lan-a'].a);
-    this.#addNode(loaded, 'host-b', 'host', insideB, this.links['lan-b'].b);
+    if (!isBare) {
+      this.#addNode(loaded, 'host-a', 'host', insideA, this.links['lan-a'].a);
+      this.#addNode(loaded, 'host-b', 'host', insideB, this.links['lan-b'].b);
+    }
     if (mode === 'lan') {
       this.#addRouter('a', this.links['lan-a'].b, this.links.wan.a);
       this.#addRouter('b', this.links['lan-b'].a, wanB.b);

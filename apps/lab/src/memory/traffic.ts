@@ -48,6 +48,7 @@ export function startTransfer(
   family: 4 | 6,
   direction: Transfer['direction'],
   payload: Buffer,
+  port = HTTP_PORT,
 ): RunningTransfer {
   const { network, stacks } = lab;
   const { clock } = network;
@@ -59,7 +60,7 @@ export function startTransfer(
     received = octets;
     endMs = clock.nowMs();
   };
-  const unlisten = stacks.b.tcp.listen(HTTP_PORT, (connection) => {
+  const unlisten = stacks.b.tcp.listen(port, (connection) => {
     seen = connection.peer;
     const answer = (octets: Buffer): void => {
       if (direction === 'upload') arrived(octets);
@@ -68,7 +69,7 @@ export function startTransfer(
     };
     collect(connection, answer);
   });
-  const client = stacks.a.tcp.connect({ address: sites.b.host[family === 4 ? 0 : 1], port: HTTP_PORT });
+  const client = stacks.a.tcp.connect({ address: sites.b.host[family === 4 ? 0 : 1], port });
   if (direction === 'upload') client.write(payload);
   else collect(client, arrived);
   client.close();

@@ -3,9 +3,13 @@ import { closeSync, mkdirSync, openSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { legs, type Leg } from '../topology.ts';
-import type { WireObserver } from '../wire-observer.ts';
 import type { Network, Place } from './network.ts';
 import { PacketTap } from './packet-tap.ts';
+
+/** Who is shown every packet. */
+export interface Observer {
+  observe(leg: Leg, octets: Uint8Array): void;
+}
 
 const places: Record<Leg, readonly [Place, string]> = {
   'lan-a': ['gw-a', 'lan0'],
@@ -27,13 +31,13 @@ interface LegCapture {
 /** Shows every packet of the three legs to an observer while it flows; nothing is kept but what the caller asks for. */
 export class Capture {
   packets = 0;
-  readonly #observer: WireObserver;
+  readonly #observer: Observer;
   readonly #legs: LegCapture[];
   readonly #pumping: Promise<void>;
   #isOpen = true;
   #idleSinceMs = performance.now();
 
-  constructor(network: Network, observer: WireObserver, directory?: string) {
+  constructor(network: Network, observer: Observer, directory?: string) {
     this.#observer = observer;
     this.#legs = legs.map((leg) => ({
       leg,

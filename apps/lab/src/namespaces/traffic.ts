@@ -46,8 +46,12 @@ export interface Traffic {
 }
 
 /** On host-b, both families. */
-export async function startWebServer(network: Network): Promise<Program> {
-  const command = [...own('http-server'), String(HTTP_PORT), ...sites.b.host];
+export async function startWebServer(
+  network: Network,
+  port = HTTP_PORT,
+  words: readonly string[] = [],
+): Promise<Program> {
+  const command = [...own('http-server'), String(port), ...sites.b.host, ...words];
   const server = network.start('host-b', command, 'the web server');
   await server.json();
   return server;

@@ -1,12 +1,16 @@
 /**
- * A web server that knows nothing of NGISec: `http-server PORT ADDRESS...`. `GET /?octets=N&salt=S` answers with that
+ * A web server that knows nothing of NGISec: `http-server PORT ADDRESS... [--key FILE --certificate FILE]`, with which
+ * it speaks HTTPS. `GET /?octets=N&salt=S` answers with that
  * much marked payload, `PUT` takes any. Prints one line of JSON when it listens, and one about every request.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { parseArgs } from 'node:util';
 import type { SeenSocket } from '../../check.ts';
 import { payloadBlocks } from '../payload.ts';
 
@@ -47,11 +51,19 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   process.stdout.write(JSON.stringify(served) + '\n');
 }
 
-const [port, ...addresses] = process.argv.slice(2);
+const { positionals, values: files } = parseArgs({
+  allowPositionals: true,
+  options: { key: { type: 'string' }, certificate: { type: 'string' } },
+});
+const [port, ...addresses] = positionals;
 for (const address of addresses) {
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
     serve(request, response).catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
-  });
+  };
+  const server =
+    files.key === undefined || files.certificate === undefined
+      ? createServer(answer)
+      : createTlsServer({ key: readFileSync(files.key), cert: readFileSync(files.certificate) }, answer);
   await once(server.listen(Number(port), address), 'listening');
 }
 process.stdout.write('{"listening":true}\n');
