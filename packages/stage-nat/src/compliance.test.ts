@@ -41,7 +41,7 @@ function prepareOpened(pool: PacketPool, packet: number, input: string): boolean
 }
 
 const suites = [
-  ...stageCompliance({ factory: duplicator, validPackets }),
+  ...stageCompliance({ factory: duplicator(a.site), validPackets }),
   ...stageCompliance({ factory: nat(a.table, a.site), validPackets: duplicated }),
   ...stageCompliance({
     factory: reverseNat(b.table, b.site, b.sad),

@@ -12,7 +12,9 @@ export const natModule = new ContainerModule(({ bind }) => {
   bind(BindingTableToken)
     .toResolvedValue((random, limits) => new BindingTable(random, limits), [RandomToken, BindingLimitsToken])
     .inSingletonScope();
-  bind(StageFactoryToken).toConstantValue(duplicator);
+  bind(StageFactoryToken)
+    .toResolvedValue((site) => duplicator(site), [SiteToken])
+    .inSingletonScope();
   bind(StageFactoryToken)
     .toResolvedValue((table, site) => nat(table, site), [BindingTableToken, SiteToken])
     .inSingletonScope();

@@ -2,6 +2,9 @@ import {
   describeStage,
   flowKey,
   reverseFlowKey,
+  setPorts,
+  setSource,
+  sourcePortOf,
   stageFactory,
   TokenBucket,
   turnAround,
@@ -15,14 +18,14 @@ import {
 import { controlMessage, nextHeaders, type Sad } from '@ngisec/ipsec';
 import { anyPrefixContains, ip, ipv4, ipv6, tcp } from '@ngisec/wire';
 import { OUTER_IN_USE, type BindingTable } from './binding-table.ts';
-import { gatewayAt, type Site } from './site.ts';
-import { makeMappingUpdate } from './duplicate.ts';
+import { gatewayAt, serviceAt, type Site } from './site.ts';
+import { findEmittedTransport, makeMappingUpdate } from './duplicate.ts';
 import { translateArriving, translateLeaving } from './translate.ts';
 
 export const reverseNatDescriptor = describeStage({
   kind: 'reverse-nat',
   summary: 'Learns from a control packet’s duplicate what NAT did, and undoes it on data packets.',
-  specifications: ['draft section 6.2', '#34', '#41', '#42', '#58', '#59', '#66', '#68', '#92', 'N67'],
+  specifications: ['draft section 6.2', '#34', '#41', '#42', '#58', '#59', '#66', '#68', '#75', '#79', '#92', 'N67'],
   inputs: {
     control: { accepts: ['opened'], description: 'Verified control packets with their duplicate.' },
     data: { accepts: ['sealed-data'], description: 'Data packets from the WAN.' },
@@ -60,6 +63,7 @@ export const reverseNatDescriptor = describeStage({
     noDuplicate: 'The control packet carries no well-formed duplicate.',
     wrongPrefix: 'The duplicate names a source not behind that gateway, or a destination not on this LAN.',
     wrongChannel: 'Verified under a key that is no peer gateway’s.',
+    noService: 'Network-to-network: no flow of this gateway’s and no service has that outer tuple.',
     noHost: 'No control channel leads to the local host.',
     outerInUse: 'A flow of this gateway’s own has that outer tuple.',
     tableFull: 'No room for another binding.',
@@ -107,6 +111,7 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     if (peer < 0) return drops.wrongChannel.drop(packet);
     this.#readKey(packet);
     if (this.#takeNote(packet, nowMs)) return;
+    if (this.#site.peers[peer]!.mode === 'n2n') return this.#networkControl(packet, peer, nowMs);
     const outer = pool.start[packet]!;
     const outerPayload = pool.payload[packet]!;
     if (!this.#unwrap(packet)) return drops.noDuplicate.drop(packet);
@@ -139,6 +144,44 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     this.#table.note(binding, false, protocol, tcp.flags(bytes, transport), nowMs);
     if (isUpdate) return this.#confirm(packet, outer, outerPayload);
     pool.channel[packet] = host!.index;
+    outputs.control.push(packet);
+  }
+
+  /** Network-to-network (draft section 6.3): the duplicate names no host; this gateway's own table, or a service, does. */
+  #networkControl(packet: number, peer: number, nowMs: number): void {
+    const { pool, outputs, drops, counters } = this.#context;
+    const { bytes } = pool;
+    const [start, payload] = [pool.start[packet]!, pool.payload[packet]!];
+    const emitted = findEmittedTransport(pool, packet);
+    if (emitted < 0) return drops.noDuplicate.drop(packet);
+    let binding = this.#table.findOuter(this.#outer);
+    if (binding < 0) {
+      const service = serviceAt(this.#site, this.#outer);
+      if (service === undefined) return drops.noService.drop(packet);
+      const family = pool.family[packet]!;
+      const remotePort = sourcePortOf(this.#outer);
+      const isEcho = pool.protocol[packet] === ip.ICMP || pool.protocol[packet] === ip.ICMPV6;
+      reverseFlowKey(this.#outer, this.#inner);
+      setSource(this.#inner, service.host, 0, family);
+      setPorts(this.#inner, isEcho ? remotePort : service.hostPort, remotePort);
+      binding = this.#table.learn(this.#inner, this.#outer, peer, nowMs);
+      if (binding < 0) return drops.tableFull.drop(packet);
+      counters.created.value += 1;
+    }
+    counters.learned.value += 1;
+    this.#table.note(binding, false, pool.protocol[packet]!, tcp.flags(bytes, emitted), nowMs);
+    const isMessage = pool.nextHeader[packet] === nextHeaders.controlMessage;
+    if (
+      isMessage &&
+      emitted + controlMessage.itemLength(bytes, emitted - controlMessage.ITEM_HEADER_BYTES) === pool.end[packet]
+    ) {
+      return this.#confirm(packet, start, payload);
+    }
+    translateArriving(pool, packet, this.#table, binding, this.#outer, this.#inner);
+    const family = pool.family[packet]!;
+    const host = this.#sad.channelFor('control', bytes, start + ip.destinationOffset(family), family);
+    if (host === undefined) return drops.noHost.drop(packet);
+    pool.channel[packet] = host.index;
     outputs.control.push(packet);
   }
 

@@ -44,7 +44,7 @@ export function translateArriving(
  * Writes addresses and ports over the packet's readable headers and brings both checksums along incrementally
  * (RFC 3022 section 4.2, RFC 1624).
  */
-function translate(
+export function translate(
   pool: PacketPool,
   packet: number,
   key: FlowKey,
