@@ -15,11 +15,25 @@ export const duplicatorDescriptor = describeStage({
   kind: 'duplicator',
   summary:
     'Puts a copy of the headers before a control packet: one set for NAT to change, one it cannot reach.',
-  specifications: ['draft section 6.2, figure 1', 'draft section 6.3', '#38', '#55', '#56', '#62', '#71', '#79'],
+  specifications: [
+    'draft section 6.2, figure 1',
+    'draft section 6.3',
+    '#38',
+    '#55',
+    '#56',
+    '#62',
+    '#71',
+    '#79',
+  ],
   inputs: {
     in: { accepts: ['opened'], description: 'Control packets in the clear, as their host emitted them.' },
   },
-  outputs: { out: { emits: 'duplicated', description: 'IP | T | IP | T | data, or network-to-network IP | T | T | data' } },
+  outputs: {
+    out: {
+      emits: 'duplicated',
+      description: 'IP | T | IP | T | data, or network-to-network IP | T | T | data',
+    },
+  },
   options: {},
   counters: {
     duplicated: { unit: 'packets', description: 'Control packets that carry a duplicate from here on.' },

@@ -25,7 +25,20 @@ import { translateArriving, translateLeaving } from './translate.ts';
 export const reverseNatDescriptor = describeStage({
   kind: 'reverse-nat',
   summary: 'Learns from a control packet’s duplicate what NAT did, and undoes it on data packets.',
-  specifications: ['draft section 6.2', '#34', '#41', '#42', '#58', '#59', '#66', '#68', '#75', '#79', '#92', 'N67'],
+  specifications: [
+    'draft section 6.2',
+    '#34',
+    '#41',
+    '#42',
+    '#58',
+    '#59',
+    '#66',
+    '#68',
+    '#75',
+    '#79',
+    '#92',
+    'N67',
+  ],
   inputs: {
     control: { accepts: ['opened'], description: 'Verified control packets with their duplicate.' },
     data: { accepts: ['sealed-data'], description: 'Data packets from the WAN.' },
@@ -173,7 +186,8 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     const isMessage = pool.nextHeader[packet] === nextHeaders.controlMessage;
     if (
       isMessage &&
-      emitted + controlMessage.itemLength(bytes, emitted - controlMessage.ITEM_HEADER_BYTES) === pool.end[packet]
+      emitted + controlMessage.itemLength(bytes, emitted - controlMessage.ITEM_HEADER_BYTES) ===
+        pool.end[packet]
     ) {
       return this.#confirm(packet, start, payload);
     }
