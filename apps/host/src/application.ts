@@ -1,7 +1,8 @@
-import { compact, Spd, SpdToken, type PolicyRule } from '@ngisec/ipsec';
+import { compact, isNetworkToNetwork, Spd, SpdToken, type PolicyRule } from '@ngisec/ipsec';
 import { defineApplication } from '@ngisec/runtime';
 import { classifyModule, hostClassifyModule } from '@ngisec/stage-classify';
 import { cryptoModule } from '@ngisec/stage-crypto';
+import { hostNatModule } from '@ngisec/stage-nat';
 import { qosModule } from '@ngisec/stage-qos';
 import { ContainerModule } from 'inversify';
 import { addressTexts, checkHost, hostSchema, type HostConfiguration } from './configuration.ts';
@@ -16,6 +17,9 @@ const policyModule = ({ policy }: HostConfiguration): ContainerModule =>
     bind(SpdToken).toConstantValue(new Spd(rules as PolicyRule[]));
   });
 
+/** TCPSec repeats a transport header, and a TCP header has up to 60 octets. */
+const TRANSPORT_HEADER_BYTES_MAX = 60;
+
 export const application = defineApplication<HostConfiguration>({
   name: 'host',
   schema: hostSchema,
@@ -25,15 +29,23 @@ export const application = defineApplication<HostConfiguration>({
     hostClassifyModule,
     cryptoModule,
     qosModule,
+    hostNatModule,
     policyModule(configuration),
   ],
-  graph: (configuration) => hostGraph({ addresses: addressTexts(configuration), phb: configuration.phb }),
+  graph: (configuration) =>
+    hostGraph({
+      addresses: addressTexts(configuration),
+      phb: configuration.phb,
+      hasHiddenPeers: configuration.policy.some(({ mode }) => isNetworkToNetwork(mode)),
+    }),
   interception: (configuration) => ({
     kind: 'host',
     name: configuration.name,
     interface: configuration.interface,
     addresses: addressTexts(configuration),
     peers: [...new Set(configuration.policy.flatMap(({ remote }) => remote.map(({ text }) => text)))],
-    overheadBytes: compact.SHIM_BYTES_MAX,
+    overheadBytes:
+      compact.SHIM_BYTES_MAX +
+      (configuration.policy.some(({ mode }) => mode === 'tcpsec') ? TRANSPORT_HEADER_BYTES_MAX : 0),
   }),
 });

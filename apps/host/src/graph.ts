@@ -7,6 +7,7 @@ import {
   outboundPolicyDescriptor,
 } from '@ngisec/stage-classify';
 import { espOpenDescriptor, espSealDescriptor } from '@ngisec/stage-crypto';
+import { portRestorerDescriptor, transportDuplicatorDescriptor } from '@ngisec/stage-nat';
 import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
 
 /**
@@ -16,10 +17,15 @@ import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
  *                                  ^     +-> data seal ----+
  *                                  |
  *     stack <----------------------+---- open <- inbound policy <- wire
+ *
+ * With network-to-network peers two stages more: `repeat` between flows and control seal gives TCPSec its second header;
+ * `ports` stands three times in the way: wire to open, open to flows, seals to wire.
  */
 export function hostGraph(options: {
   readonly addresses: readonly string[];
   readonly phb?: string | undefined;
+  /** Some peers are reached network to network. */
+  readonly hasHiddenPeers?: boolean;
 }): GraphSpec {
   const graph = new GraphBuilder();
   const device = graph.add('device', deviceDescriptor);
@@ -34,7 +40,17 @@ export function hostGraph(options: {
   const mark =
     options.phb === undefined ? undefined : graph.add('mark', dscpMarkerDescriptor, { phb: options.phb });
   if (mark !== undefined) graph.link(mark.out.out, device.in.outbound);
-  const wire = mark?.in.in ?? device.in.outbound;
+  const network = mark?.in.in ?? device.in.outbound;
+  const isHidden = options.hasHiddenPeers === true;
+  const repeat = isHidden ? graph.add('repeat', transportDuplicatorDescriptor) : undefined;
+  const ports = isHidden ? graph.add('ports', portRestorerDescriptor) : undefined;
+  const wire = ports?.in.leaving ?? network;
+  if (ports !== undefined) {
+    graph.link(ports.out.wire, network);
+    graph.link(ports.out.sealed, open.in.in);
+    graph.link(ports.out.opened, flows.in.inbound);
+  }
+  if (repeat !== undefined) graph.link(repeat.out.out, controlSeal.in.in);
 
   graph.link(device.out.rx, check.in.in);
   graph.link(check.out.out, direction.in.in);
@@ -42,15 +58,15 @@ export function hostGraph(options: {
   graph.link(direction.out.inside, outbound.in.in);
   graph.link(outbound.out.bypass, device.in.outbound);
   graph.link(outbound.out.protect, flows.in.outbound);
-  graph.link(flows.out.control, controlSeal.in.in);
+  graph.link(flows.out.control, repeat?.in.in ?? controlSeal.in.in);
   graph.link(flows.out.data, dataSeal.in.in);
   graph.link(controlSeal.out.out, wire);
   graph.link(dataSeal.out.out, wire);
 
   graph.link(direction.out.outside, inbound.in.in);
   graph.link(inbound.out.bypass, device.in.inbound);
-  graph.link(inbound.out.protect, open.in.in);
-  graph.link(open.out.out, flows.in.inbound);
+  graph.link(inbound.out.protect, ports?.in.wire ?? open.in.in);
+  graph.link(open.out.out, ports?.in.opened ?? flows.in.inbound);
   graph.link(flows.out.deliver, device.in.inbound);
   return graph.spec();
 }

@@ -253,7 +253,7 @@ class PortRestorer implements Stage<typeof portRestorerDescriptor> {
   }
 
   #leaveAll(batch: Batch): void {
-    const { pool, outputs, clock } = this.#context;
+    const { outputs, clock } = this.#context;
     const nowMs = clock.nowMs();
     for (let index = 0; index < batch.length; index += 1) {
       const packet = batch.packets[index]!;
