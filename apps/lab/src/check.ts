@@ -1,5 +1,5 @@
 import type { NodeReport } from '@ngisec/runtime';
-import type { Machine, NodeFiles } from './node-files.ts';
+import type { LabMode, Machine, NodeFiles } from './node-files.ts';
 import type { NodeName } from './topology.ts';
 import type { WireObserver } from './wire-observer.ts';
 
@@ -69,7 +69,7 @@ export interface ScenarioResult {
 }
 
 export interface BackendOptions {
-  readonly mode: 'vpn' | 'lan';
+  readonly mode: LabMode;
   readonly seed: number;
   /** Octets of each HTTP transfer. */
   readonly transferOctets: number;

@@ -1,11 +1,15 @@
 import type { Random } from '@ngisec/core';
-import { suites, type SuiteName } from '@ngisec/ipsec';
+import { suites, type Scope, type SuiteName } from '@ngisec/ipsec';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { services } from './meeting.ts';
 import { sites, type Leg, type NodeName } from './topology.ts';
 
-export type LabMode = 'vpn' | 'lan';
+/** `tcpsec`: the gateways are ordinary NATs, which run nothing of ours. */
+export type LabMode = 'vpn' | 'lan' | 'n2n' | 'tcpsec';
+
+export const hasGateways = (mode: LabMode): boolean => mode === 'vpn' || mode === 'n2n';
 
 /** What the lab knows of one secure channel, because it made its keys. */
 export interface LabChannel {
@@ -28,7 +32,7 @@ export interface NodeFiles {
 
 interface ChannelPlan {
   readonly role: LabChannel['role'];
-  readonly scope: 'full' | 'none';
+  readonly scope: Scope;
   readonly leg?: Leg;
   /** Each end, what it calls the channel, and whom it reaches. */
   readonly ends: readonly [ChannelEnd, ChannelEnd];
@@ -80,6 +84,61 @@ const plans: Record<LabMode, readonly ChannelPlan[]> = {
       ],
     },
   ],
+  n2n: [
+    {
+      role: 'control',
+      scope: 'full',
+      leg: 'lan-a',
+      ends: [
+        { node: 'host-a', name: 'gw-a', peers: b.wan },
+        { node: 'gw-a', name: 'host-a', peers: a.host },
+      ],
+    },
+    {
+      role: 'control',
+      scope: 'none',
+      leg: 'wan',
+      ends: [
+        { node: 'gw-a', name: 'gw-b', peers: b.wan },
+        { node: 'gw-b', name: 'gw-a', peers: a.wan },
+      ],
+    },
+    {
+      role: 'control',
+      scope: 'full',
+      leg: 'lan-b',
+      ends: [
+        { node: 'gw-b', name: 'host-b', peers: b.host },
+        { node: 'host-b', name: 'gw-b', peers: a.wan },
+      ],
+    },
+    {
+      role: 'data',
+      scope: 'ports',
+      ends: [
+        { node: 'host-a', name: 'host-b', peers: b.wan },
+        { node: 'host-b', name: 'host-a', peers: a.wan },
+      ],
+    },
+  ],
+  tcpsec: [
+    {
+      role: 'control',
+      scope: 'none',
+      ends: [
+        { node: 'host-a', name: 'host-b-control', peers: b.wan },
+        { node: 'host-b', name: 'host-a-control', peers: a.wan },
+      ],
+    },
+    {
+      role: 'data',
+      scope: 'ports',
+      ends: [
+        { node: 'host-a', name: 'host-b', peers: b.wan },
+        { node: 'host-b', name: 'host-a', peers: a.wan },
+      ],
+    },
+  ],
   lan: [
     {
       role: 'both',
@@ -103,8 +162,9 @@ function configurations(mode: LabMode, machine: Machine): NodeFiles['nodes'] {
     ...common('host', name),
     interface: 'lan0',
     addresses: own.host,
-    policy: [{ name: 'far-site', remote: far.prefixes, mode }],
+    policy: [{ name: 'far-site', remote: hidden ? far.wan : far.prefixes, mode }],
   });
+  const hidden = mode === 'n2n' || mode === 'tcpsec';
   const gateway = (
     name: NodeName,
     peer: NodeName,
@@ -114,18 +174,19 @@ function configurations(mode: LabMode, machine: Machine): NodeFiles['nodes'] {
     ...common('gateway', name),
     lan: { interface: 'lan0', prefixes: own.prefixes },
     wan: { interface: 'wan0', addresses: own.wan },
-    peers: [{ name: peer, addresses: far.wan, prefixes: far.prefixes }],
+    peers: [{ name: peer, addresses: far.wan, ...(hidden ? { mode } : { prefixes: far.prefixes }) }],
+    ...(hidden && name === 'gw-b' ? { services: services() } : {}),
   });
   const keys = (): { channels: object[] } => ({ channels: [] });
   return {
     'host-a': { configuration: host('host-a', a, b), keys: keys() },
     'host-b': { configuration: host('host-b', b, a), keys: keys() },
-    ...(mode === 'lan'
-      ? {}
-      : {
+    ...(hasGateways(mode)
+      ? {
           'gw-a': { configuration: gateway('gw-a', 'gw-b', a, b), keys: keys() },
           'gw-b': { configuration: gateway('gw-b', 'gw-a', b, a), keys: keys() },
-        }),
+        }
+      : {}),
   };
 }
 

@@ -44,6 +44,16 @@ export const scenarios: readonly Scenario[] = [
     run: onBoth('lan'),
   },
   {
+    name: 'n2n',
+    summary: 'both sides keep their addresses hidden; gateways repeat the transport header for each other',
+    run: onBoth('n2n'),
+  },
+  {
+    name: 'tcpsec',
+    summary: 'TCPSec and UDPSec between hosts behind ordinary NATs, which run nothing of ours',
+    run: onBoth('tcpsec'),
+  },
+  {
     name: 'heal-flush',
     summary:
       'a gateway forgets every mapping under a hundred live flows; they go on, and no keepalive was needed',

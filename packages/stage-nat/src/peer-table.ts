@@ -1,4 +1,10 @@
 import { flowKey, FlowTable, familyOf, protocolOf, setPorts, type FlowKey, type Random } from '@ngisec/core';
+import { ip } from '@ngisec/wire';
+
+/** As long as a gateway keeps a binding: RFC 5382 REQ-5, RFC 4787 REQ-5, RFC 5508 REQ-2. */
+const TCP_IDLE_MS = 7_440_000;
+const UDP_IDLE_MS = 300_000;
+const ECHO_IDLE_MS = 60_000;
 
 const FREE = -1;
 const NONE = -1;
@@ -132,8 +138,8 @@ export class PeerTable {
     this.#flowOf[identity] = flow;
   }
 
-  /** Removes flows idle for longer than `idleLimitMs` says, among the next `count` entries; returns how many. */
-  sweep(nowMs: number, count: number, idleLimitMs: (protocol: number) => number): number {
+  /** Removes idle flows among the next `count` entries; returns how many. */
+  sweep(nowMs: number, count: number): number {
     let removed = 0;
     for (let looked = 0; looked < count; looked += 1) {
       const flow = this.#sweepAt;
@@ -187,4 +193,11 @@ export class PeerTable {
     setPorts(this.#scratch, source, destination);
     this.#scratch[this.#scratch.length - 1] = (family << 8) | protocol;
   }
+}
+
+export const isEcho = (protocol: number): boolean => protocol === ip.ICMP || protocol === ip.ICMPV6;
+
+function idleLimitMs(protocol: number): number {
+  if (protocol === ip.TCP) return TCP_IDLE_MS;
+  return protocol === ip.UDP ? UDP_IDLE_MS : ECHO_IDLE_MS;
 }

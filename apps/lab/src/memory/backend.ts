@@ -57,7 +57,7 @@ async function run(options: BackendOptions): Promise<Observations> {
 }
 
 function attack(lab: MemoryLaboratory, mode: BackendOptions['mode']): Check[] {
-  const flippedOn: readonly Leg[] = mode === 'vpn' ? ['wan', 'lan-b'] : ['lan-b'];
+  const flippedOn: readonly Leg[] = mode !== 'lan' ? ['wan', 'lan-b'] : ['lan-b'];
   return [
     ...flippedOn.flatMap((leg) => ([4, 6] as const).map((family) => flipEveryBit(lab, leg, family))),
     ...flippedOn.map((leg) => replayEverything(lab, leg)),

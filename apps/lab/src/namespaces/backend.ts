@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Backend, BackendOptions, Check, Observations } from '../check.ts';
-import { makeNodeFiles, writeNodeFiles, type NodeFiles } from '../node-files.ts';
+import { meetingOf } from '../meeting.ts';
+import { hasGateways, makeNodeFiles, writeNodeFiles, type NodeFiles } from '../node-files.ts';
 import type { NodeName } from '../topology.ts';
 import { WireObserver } from '../wire-observer.ts';
 import { Capture } from './capture.ts';
@@ -19,12 +20,15 @@ import {
 } from './extra-checks.ts';
 import { Interruption } from './interruption.ts';
 import { machineState } from './machine-state.ts';
+import { conntrackCheck } from './masquerade.ts';
 import { Network } from './network.ts';
 import { NodeProcess } from './node-process.ts';
 import { experiments } from './stay.ts';
 import { makeTraffic, startWebServer } from './traffic.ts';
 
 export { available } from './availability.ts';
+
+const routingOf = { vpn: 'public', n2n: 'public', lan: 'private', tcpsec: 'masqueraded' } as const;
 
 /** Real Linux stacks, one a namespace, with one process of ours for each host and gateway of the mode. Needs root. */
 export const namespacesBackend: Backend = {
@@ -40,7 +44,7 @@ export const namespacesBackend: Backend = {
     try {
       options.progress('building five network namespaces and the links between them');
       const startedMs = performance.now();
-      network = new Network({ routing: options.mode === 'vpn' ? 'public' : 'private' });
+      network = new Network({ routing: routingOf[options.mode] });
       return await new Laboratory(network, directory, options, startedMs, interruption).run();
     } finally {
       await close();
@@ -92,14 +96,16 @@ class Laboratory {
       captureCheck(lost, capture.packets),
       ...curlCheck(curlTransfers),
       keyFileCheck(this.#nodes),
+      ...(this.#options.mode === 'tcpsec' ? [conntrackCheck(this.#network)] : []),
     ];
-    if (this.#options.mode === 'vpn') {
+    if (hasGateways(this.#options.mode)) {
       progress('looking for data keys in the memory of the gateways');
       checks.push(memoryCheck(this.#nodes, this.#files));
     }
+    const meeting = meetingOf(this.#options.mode);
     if (stay === true) await this.#stay();
     progress('killing host-a, then stopping the others: what do they leave behind?');
-    checks.push(await killCheck(this.#network, this.#nodes.get('host-a')!, this.#files));
+    checks.push(await killCheck(this.#network, this.#nodes.get('host-a')!, this.#files, meeting));
     checks.push(await tearDownCheck(this.#network, this.#nodes, this.#before));
     return {
       files: this.#files,
@@ -123,7 +129,8 @@ class Laboratory {
 
   async #stay(): Promise<void> {
     const server = await startWebServer(this.#network);
-    for (const line of experiments(this.#network)) this.#options.progress(line);
+    for (const line of experiments(this.#network, meetingOf(this.#options.mode)))
+      this.#options.progress(line);
     await this.#interruption.next();
     await server.stop();
   }
