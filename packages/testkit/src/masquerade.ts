@@ -1,4 +1,4 @@
-import { icmp, ip, ipv4, parseAddress, read16, write16 } from '@ngisec/wire';
+import { checksum, icmp, ip, ipv4, parseAddress, read16, write16 } from '@ngisec/wire';
 import { decrementTimeToLive, parseIp, type IpPacket } from './ip-packet.ts';
 import type { PacketPort } from './port.ts';
 
@@ -136,15 +136,20 @@ function tupleOf(octets: Uint8Array, { protocol, transport, source, destination 
   return { source, sourcePort: first, destination, destinationPort: second };
 }
 
-/** Writes the tuple and brings both checksums along; a wrong checksum is made right, as no attacker needs it wrong. */
-function write(octets: Uint8Array, { family, protocol, transport, end }: IpPacket, to: Tuple): void {
-  octets.set(to.source, ip.sourceOffset(family));
+/** Writes the tuple and brings the transport checksum along incrementally: one that was wrong stays wrong (RFC 1624). */
+function write(octets: Uint8Array, { family, protocol, transport }: IpPacket, to: Tuple): void {
+  const source = ip.sourceOffset(family);
+  const ports = isEcho(protocol) ? transport + icmp.IDENTIFIER : transport;
+  const portsEnd = ports + (isEcho(protocol) ? 2 : 4);
+  // ICMP's checksum knows no addresses; ICMPv6's does.
+  const covered = (): number =>
+    checksum.sum(octets, ports, portsEnd) +
+    (protocol === ip.ICMP ? 0 : checksum.sum(octets, source, source + 2 * ip.addressBytes(family)));
+  const before = covered();
+  octets.set(to.source, source);
   octets.set(to.destination, ip.destinationOffset(family));
-  if (isEcho(protocol)) write16(octets, transport + icmp.IDENTIFIER, to.sourcePort);
-  else {
-    write16(octets, transport, to.sourcePort);
-    write16(octets, transport + 2, to.destinationPort);
-  }
+  write16(octets, ports, to.sourcePort);
+  if (!isEcho(protocol)) write16(octets, transport + 2, to.destinationPort);
   if (family === 4) ipv4.completeChecksum(octets, 0);
-  ip.completeTransportChecksum(octets, 0, transport, end, family, protocol);
+  ip.adjustTransportChecksum(octets, transport, protocol, checksum.adjustment(before, covered()));
 }

@@ -5,7 +5,7 @@ import { gateways } from '../topology.ts';
 import { run } from './command.ts';
 import type { Network } from './network.ts';
 
-/** Source NAT and, at gateway B, forwarded ports: what a Linux router's `nft` rules say, and nothing of ours. */
+/** Source NAT and, at gateway B, forwarded ports, and a firewall that drops what it finds invalid: a Linux router, nothing of ours. */
 function rules(name: (typeof gateways)[number]): string {
   const forwards = (name === 'gw-b' ? services() : []).map(({ protocol, host, port, hostPort }) => {
     const [family, icmp, to] = host.includes(':') ? ['ip6', 'icmpv6', `[${host}]`] : ['ip', 'icmp', host];
@@ -15,6 +15,9 @@ function rules(name: (typeof gateways)[number]): string {
   return `table inet nat {
     chain prerouting { type nat hook prerouting priority dstnat; ${forwards.join('; ')}; }
     chain postrouting { type nat hook postrouting priority srcnat; oifname wan0 masquerade; }
+  }
+  table inet filter {
+    chain forward { type filter hook forward priority filter; ct state invalid drop; }
   }`;
 }
 
@@ -24,7 +27,7 @@ export function masquerade(network: Network): void {
   }
 }
 
-const TRACKING = '/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal';
+const NETFILTER = '/proc/sys/net/netfilter';
 
 /** What the connection tracking of each gateway says of the packets it saw. */
 export function conntrackCheck(network: Network): Check {
@@ -35,18 +38,22 @@ export function conntrackCheck(network: Network): Check {
         const column = titles!.trim().split(/\s+/).indexOf(title);
         return cpus.reduce((total, line) => total + parseInt(line.trim().split(/\s+/)[column]!, 16), 0);
       };
-      const liberal = readFileSync(TRACKING, 'utf8').trim();
-      return { name, invalid: sum('invalid'), failed: sum('insert_failed') + sum('drop'), liberal };
+      const liberal = readFileSync(`${NETFILTER}/nf_conntrack_tcp_be_liberal`, 'utf8').trim();
+      const entries = Number(readFileSync(`${NETFILTER}/nf_conntrack_count`, 'utf8'));
+      return { name, entries, invalid: sum('invalid'), failed: sum('insert_failed') + sum('drop'), liberal };
     }),
   );
   const rows = seen.map(
-    ({ name, invalid, failed, liberal }) =>
-      `${name}: ${invalid} INVALID, ${failed} lost, be_liberal=${liberal}`,
+    ({ name, entries, invalid, failed, liberal }) =>
+      `${name}: ${entries} connections, ${invalid} INVALID, ${failed} lost, be_liberal=${liberal}`,
   );
   return {
     name: 'unmodified Linux masquerading passes TCPSec and UDPSec, and finds no packet invalid',
     rows: ['#80', '#84', '#102'],
-    passed: seen.every(({ invalid, failed, liberal }) => invalid === 0 && failed === 0 && liberal === '0'),
+    passed: seen.every(
+      ({ entries, invalid, failed, liberal }) =>
+        entries > 0 && invalid === 0 && failed === 0 && liberal === '0',
+    ),
     detail: rows.join('; '),
   };
 }

@@ -23,8 +23,8 @@ type Family = (typeof families)[number];
 /** What protection adds to a packet at most, as the host's route leaves room for it. */
 const SHIM_BYTES_MAX = 29;
 const LARGEST_DATAGRAM = { 4: MTU_BYTES - SHIM_BYTES_MAX - 20 - 8, 6: MTU_BYTES - SHIM_BYTES_MAX - 40 - 8 };
-/** UDPSec repeats it. */
-const UDP_HEADER_BYTES = 8;
+/** For a second one TCPSec leaves room on the route, whatever the protocol. */
+const TCP_HEADER_BYTES_MAX = 60;
 const CURL_OCTETS = 65_536;
 const PING_INTERVAL_SECONDS = '0.02';
 
@@ -166,7 +166,7 @@ async function sendDatagrams(
   count: number,
 ): Promise<Datagrams> {
   const meeting = meetingOf(mode);
-  const largest = LARGEST_DATAGRAM[family] - (mode === 'tcpsec' ? UDP_HEADER_BYTES : 0);
+  const largest = LARGEST_DATAGRAM[family] - (mode === 'tcpsec' ? TCP_HEADER_BYTES_MAX : 0);
   const series = [String(count), String(largest)];
   const listening = [sites.b.host[family === 4 ? 0 : 1], String(ECHO_PORT), ...series];
   const sending = [serverOf(meeting, family), String(meeting.echoPort), ...series];
