@@ -1,5 +1,6 @@
 import type { NodeReport } from '@ngisec/runtime';
-import type { LabMode, Machine, NodeFiles } from './node-files.ts';
+import type { Machine, NodeFiles } from './node-files.ts';
+import type { LabMode } from './modes.ts';
 import type { NodeName } from './topology.ts';
 import type { WireObserver } from './wire-observer.ts';
 

@@ -1,6 +1,6 @@
 import type { Check, Observations } from './check.ts';
 import { ECHO_PORT, HTTP_PORT, meetingOf } from './meeting.ts';
-import { hasGateways, type LabMode } from './node-files.ts';
+import { hasGateways, type LabMode } from './modes.ts';
 import { gateways, type NodeName } from './topology.ts';
 
 const each = <T>(items: readonly T[], describe: (item: T) => string): string =>

@@ -1,4 +1,4 @@
-import type { LabMode } from './node-files.ts';
+import { isHidden, type LabMode } from './modes.ts';
 import { sites } from './topology.ts';
 
 /** The ports that the servers on host-b listen at. */
@@ -37,8 +37,7 @@ const byPublicAddress: Meeting = {
   keepsPorts: false,
 };
 
-export const meetingOf = (mode: LabMode): Meeting =>
-  mode === 'n2n' || mode === 'tcpsec' ? byPublicAddress : byPrivateAddress;
+export const meetingOf = (mode: LabMode): Meeting => (isHidden(mode) ? byPublicAddress : byPrivateAddress);
 
 /** What gateway B lets in, as a gateway's configuration says it (#75). */
 export const services = (): {

@@ -4,12 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { services } from './meeting.ts';
+import { hasGateways, isHidden, type LabMode } from './modes.ts';
 import { sites, type Leg, type NodeName } from './topology.ts';
-
-/** `tcpsec`: the gateways are ordinary NATs, which run nothing of ours. */
-export type LabMode = 'vpn' | 'lan' | 'n2n' | 'tcpsec';
-
-export const hasGateways = (mode: LabMode): boolean => mode === 'vpn' || mode === 'n2n';
 
 /** What the lab knows of one secure channel, because it made its keys. */
 export interface LabChannel {
@@ -164,7 +160,7 @@ function configurations(mode: LabMode, machine: Machine): NodeFiles['nodes'] {
     addresses: own.host,
     policy: [{ name: 'far-site', remote: hidden ? far.wan : far.prefixes, mode }],
   });
-  const hidden = mode === 'n2n' || mode === 'tcpsec';
+  const hidden = isHidden(mode);
   const gateway = (
     name: NodeName,
     peer: NodeName,

@@ -3,7 +3,7 @@ import { judge } from './judge.ts';
 import { memoryBackend } from './memory/backend.ts';
 import { healFlush } from './memory/healing.ts';
 import { namespacesBackend } from './namespaces/backend.ts';
-import type { LabMode } from './node-files.ts';
+import type { LabMode } from './modes.ts';
 
 export type BackendName = ScenarioResult['backend'];
 export type RunOptions = Omit<BackendOptions, 'mode'>;

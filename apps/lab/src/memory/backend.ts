@@ -5,6 +5,8 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Backend, BackendOptions, Check, Observations } from '../check.ts';
 import { legs, type Leg } from '../topology.ts';
+import { DisclosureWatch } from '../disclosure-watch.ts';
+import { isHidden } from '../modes.ts';
 import { WireObserver } from '../wire-observer.ts';
 import { flipEveryBit, reorderAndDuplicate, replayEverything } from './attacks.ts';
 import { MemoryLaboratory } from './laboratory.ts';
@@ -38,9 +40,15 @@ async function run(options: BackendOptions): Promise<Observations> {
     const reports = lab.reports();
     const wire = new WireObserver(lab.files.channels);
     for (const leg of legs) for (const { octets } of captured[leg]) wire.observe(leg, octets);
+    const watch = new DisclosureWatch(lab.files);
+    for (const leg of legs) for (const { octets } of captured[leg]) watch.observe(leg, octets);
     if (options.pcapDirectory !== undefined) writeCaptures(options.pcapDirectory, captured);
     progress('attacks: every bit flipped, replays, reordering');
-    const extraChecks = [...attack(lab, mode), afterwards(lab)];
+    const extraChecks = [
+      ...(isHidden(mode) ? [watch.check(reports)] : []),
+      ...attack(lab, mode),
+      afterwards(lab),
+    ];
     const digest = createHash('sha256');
     for (const leg of legs) digest.update(captureDigest(captured[leg]));
     return {

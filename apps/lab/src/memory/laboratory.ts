@@ -25,7 +25,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { meetingOf, services, type Meeting } from '../meeting.ts';
-import { hasGateways, makeNodeFiles, writeNodeFiles, type LabMode, type NodeFiles } from '../node-files.ts';
+import { makeNodeFiles, writeNodeFiles, type NodeFiles } from '../node-files.ts';
+import { hasGateways, type LabMode } from '../modes.ts';
 import { MTU_BYTES, sites, type Leg, type NodeName } from '../topology.ts';
 
 const protocols = { icmp: ip.ICMP, tcp: ip.TCP, udp: ip.UDP } as const;

@@ -22,6 +22,9 @@ run('scenarios on real Linux stacks', () => {
     ['vpn --interception tc --no-offload'],
     ['lan --interception tc'],
     ['lan --interception rules'],
+    ['n2n --interception tc'],
+    ['n2n --interception rules'],
+    ['tcpsec'],
   ])(
     '#1 #2 #12 %s: 64 MiB each way, datagrams, pings, captures: every check passes',
     async (words) => {

@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Backend, BackendOptions, Check, Observations } from '../check.ts';
 import { meetingOf } from '../meeting.ts';
-import { hasGateways, makeNodeFiles, writeNodeFiles, type NodeFiles } from '../node-files.ts';
-import type { NodeName } from '../topology.ts';
+import { DisclosureWatch } from '../disclosure-watch.ts';
+import { makeNodeFiles, writeNodeFiles, type NodeFiles } from '../node-files.ts';
+import { hasGateways, isHidden } from '../modes.ts';
+import type { Leg, NodeName } from '../topology.ts';
 import { WireObserver } from '../wire-observer.ts';
 import { Capture } from './capture.ts';
 import {
@@ -86,7 +88,12 @@ class Laboratory {
     for (const node of this.#nodes.values()) progress(await node.ready());
     const bringUpSeconds = ((performance.now() - this.#startedMs) / 1000).toFixed(1);
     const wire = new WireObserver(this.#files.channels);
-    const capture = new Capture(this.#network, wire, this.#options.pcapDirectory);
+    const watch = isHidden(this.#options.mode) ? new DisclosureWatch(this.#files) : undefined;
+    const observe = (leg: Leg, octets: Uint8Array): void => {
+      wire.observe(leg, octets);
+      watch?.observe(leg, octets);
+    };
+    const capture = new Capture(this.#network, { observe }, this.#options.pcapDirectory);
     const { curlTransfers, figures, ...traffic } = await makeTraffic(this.#network, this.#options, () =>
       capture.settle(),
     );
@@ -96,6 +103,7 @@ class Laboratory {
       captureCheck(lost, capture.packets),
       ...curlCheck(curlTransfers),
       keyFileCheck(this.#nodes),
+      ...(watch === undefined ? [] : [watch.check(reports)]),
       ...(this.#options.mode === 'tcpsec' ? [conntrackCheck(this.#network)] : []),
     ];
     if (hasGateways(this.#options.mode)) {

@@ -3,7 +3,6 @@ import { closeSync, mkdirSync, openSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { legs, type Leg } from '../topology.ts';
-import type { WireObserver } from '../wire-observer.ts';
 import type { Network, Place } from './network.ts';
 import { PacketTap } from './packet-tap.ts';
 
@@ -18,6 +17,10 @@ const IDLE_MS = 5;
 /** Nothing for that long: what was sent has arrived. */
 const SETTLED_MS = 60;
 
+export interface PacketObserver {
+  observe(leg: Leg, octets: Uint8Array): void;
+}
+
 interface LegCapture {
   readonly leg: Leg;
   readonly tap: PacketTap;
@@ -27,13 +30,13 @@ interface LegCapture {
 /** Shows every packet of the three legs to an observer while it flows; nothing is kept but what the caller asks for. */
 export class Capture {
   packets = 0;
-  readonly #observer: WireObserver;
+  readonly #observer: PacketObserver;
   readonly #legs: LegCapture[];
   readonly #pumping: Promise<void>;
   #isOpen = true;
   #idleSinceMs = performance.now();
 
-  constructor(network: Network, observer: WireObserver, directory?: string) {
+  constructor(network: Network, observer: PacketObserver, directory?: string) {
     this.#observer = observer;
     this.#legs = legs.map((leg) => ({
       leg,

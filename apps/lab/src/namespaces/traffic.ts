@@ -7,7 +7,7 @@ import {
   type Pings,
   type Transfer,
 } from '../check.ts';
-import type { LabMode } from '../node-files.ts';
+import type { LabMode } from '../modes.ts';
 import { ECHO_PORT, HTTP_PORT, meetingOf, type Meeting } from '../meeting.ts';
 import { MTU_BYTES, sites } from '../topology.ts';
 import { find } from './command.ts';
