@@ -11,14 +11,20 @@ import { BindingLimitsToken, natModule, SiteToken, type Site } from '@ngisec/sta
 import { qosModule } from '@ngisec/stage-qos';
 import { formatAddress } from '@ngisec/wire';
 import { ContainerModule } from 'inversify';
-import { channelNameOf, checkGateway, gatewaySchema, type GatewayConfiguration } from './configuration.ts';
+import {
+  channelNameOf,
+  checkGateway,
+  gatewaySchema,
+  protocolOf,
+  type GatewayConfiguration,
+} from './configuration.ts';
 import { gatewayGraph } from './graph.ts';
 
 function byFamily(addresses: readonly Uint8Array[]): { 4?: Uint8Array; 6?: Uint8Array } {
   return Object.fromEntries(addresses.map((address) => [address.length === 4 ? 4 : 6, address]));
 }
 
-const siteOf = ({ lan, wan, peers }: GatewayConfiguration, sad: Sad): Site => ({
+const siteOf = ({ lan, wan, peers, services }: GatewayConfiguration, sad: Sad): Site => ({
   addresses: byFamily(wan.addresses),
   prefixes: lan.prefixes.map(({ prefix }) => prefix),
   peers: peers.map((peer) => ({
@@ -27,6 +33,13 @@ const siteOf = ({ lan, wan, peers }: GatewayConfiguration, sad: Sad): Site => ({
     prefixes: peer.prefixes.map(({ prefix }) => prefix),
     channel: sad.named(channelNameOf(peer))!,
     tls: peer.tls,
+    mode: peer.mode,
+  })),
+  services: services.map((service) => ({
+    protocol: protocolOf(service),
+    port: service.port ?? 0,
+    host: service.host,
+    hostPort: service.hostPort ?? service.port ?? 0,
   })),
 });
 
@@ -90,9 +103,9 @@ export const application = defineApplication<GatewayConfiguration>({
     name,
     lan: { interface: lan.interface, prefixes: texts(lan.prefixes) },
     wan: { interface: wan.interface, addresses: wan.addresses.map(formatAddress) },
-    peers: peers.map(({ addresses, prefixes }) => ({
+    peers: peers.map(({ addresses, prefixes, mode }) => ({
       addresses: addresses.map(formatAddress),
-      prefixes: texts(prefixes),
+      prefixes: mode === 'n2n' ? addresses.map(formatAddress) : texts(prefixes),
     })),
   }),
 });

@@ -63,7 +63,11 @@ describe('a gateway’s configuration', () => {
     ],
     ['no LAN prefix', file({ lan: { interface: 'lan0', prefixes: [] } }), 'Too small'],
     ['no peers', file({ peers: [] }), 'Too small'],
-    ['a peer without prefixes', file({ peers: [peer({ prefixes: [] })] }), 'Too small'],
+    [
+      'a service at port 0',
+      file({ services: [{ protocol: 'tcp', port: 0, host: '10.1.0.2' }] }),
+      'Too small',
+    ],
     ['port 0', file({ nat: { portMin: 0 } }), 'Too small'],
     ['port 65536', file({ nat: { portMax: 65536 } }), 'Too big'],
     ['half a port', file({ nat: { portMin: 1024.5 } }), 'expected int'],
@@ -77,6 +81,7 @@ describe('a gateway’s configuration', () => {
   const wan = (...addresses: string[]): object => file({ wan: { interface: 'wan0', addresses } });
   const lan = (...prefixes: string[]): object => file({ lan: { interface: 'lan0', prefixes } });
   const peers = (...entries: object[]): object => file({ peers: entries });
+  const hidden = peer({ mode: 'n2n', prefixes: [] });
   const four = { addresses: ['203.0.113.2'] };
   test.each<[string, object, string[]]>([
     [
@@ -125,6 +130,34 @@ describe('a gateway’s configuration', () => {
       ['peers.0.prefixes.1: fd02::/64 is of a family in which this gateway has no WAN address'],
     ],
     [
+      'a peer without prefixes',
+      peers(peer({ prefixes: [] })),
+      ['peers.0: mode vpn needs the prefixes behind it'],
+    ],
+    [
+      '#71 prefixes of a peer that hides them',
+      peers(peer({ mode: 'n2n', prefixes: ['10.2.0.0/24'] })),
+      ['peers.0.prefixes: mode n2n hides the prefixes behind it'],
+    ],
+    [
+      '#75 services nobody can answer, or two can',
+      file({
+        services: [
+          { protocol: 'tcp', port: 443, host: '10.9.0.2' },
+          { protocol: 'udp', host: '10.1.0.2' },
+          { protocol: 'icmp', port: 7, host: '10.1.0.2' },
+          { protocol: 'tcp', port: 443, host: '10.1.0.3' },
+          { protocol: 'tcp', port: 443, host: 'fd01::3' },
+        ],
+      }),
+      [
+        'services.0.host: 10.9.0.2 is in none of this LAN',
+        'services.1: udp needs a port',
+        'services.2: icmp has no port',
+        'services.3: tcp 443 leads to another host already',
+      ],
+    ],
+    [
       'a peer without a channel',
       peers(peer({ name: 'gw-d' })),
       ['peers.0.name: no channel "gw-d" (did you mean "gw-b"?)'],
@@ -134,6 +167,7 @@ describe('a gateway’s configuration', () => {
       peers(peer({ channel: 'uplink' })),
       ['peers.0.channel: no channel "uplink" (known'],
     ],
+    ['#17 nothing: network to network prefixes need not be disjoint', peers(hidden), []],
   ])('complains of %s', (_, content, expected) => {
     const said = complaints(content);
     expect(said.map(({ path }) => path.join('.'))).toEqual(expected.map((line) => line.split(': ')[0]));

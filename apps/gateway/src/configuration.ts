@@ -4,7 +4,7 @@ import { suggest } from '@ngisec/core';
 import { controlRateDetectorDescriptor, flowMonitorDescriptor } from '@ngisec/stage-classify';
 import { bindingLimits } from '@ngisec/stage-nat';
 import { codePoints } from '@ngisec/stage-qos';
-import { ip, prefixContains, type Prefix } from '@ngisec/wire';
+import { formatAddress, ip, prefixContains, type Prefix } from '@ngisec/wire';
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
 import { z } from 'zod';
@@ -17,8 +17,10 @@ const peerSchema = z.strictObject({
   channel: z.string().optional(),
   /** Its WAN address, at most one a family. */
   addresses: z.array(addressSchema).min(1).max(2),
-  /** The prefixes behind it. */
-  prefixes: z.array(prefixSchema).min(1),
+  /** `n2n`: both sides keep their private addresses to themselves; its WAN addresses stand for all behind it. */
+  mode: z.enum(['vpn', 'n2n']).default('vpn'),
+  /** The prefixes behind it, for `vpn`. */
+  prefixes: z.array(prefixSchema).default([]),
   /** Servers' ports, here and there, to which hosts that run nothing of ours may speak TLS, QUIC or DTLS. */
   tls: z
     .array(
@@ -30,6 +32,19 @@ const peerSchema = z.strictObject({
       }),
     )
     .default([]),
+});
+
+const protocols = { icmp: ip.ICMP, tcp: ip.TCP, udp: ip.UDP } as const;
+const portSchema = z.int().min(1).max(65535);
+
+/** What network-to-network peers may reach: a public port, and the host on the LAN that answers there (#75). */
+const serviceSchema = z.strictObject({
+  protocol: z.enum(Object.keys(protocols) as (keyof typeof protocols)[]),
+  /** Absent for icmp only: whoever answers pings. */
+  port: portSchema.optional(),
+  host: addressSchema,
+  /** Absent: as the public one. */
+  hostPort: portSchema.optional(),
 });
 
 /** A stage's own bounds and default. */
@@ -48,6 +63,7 @@ export const gatewaySchema = z.strictObject({
   lan: z.strictObject({ interface: z.string().min(1), prefixes: z.array(prefixSchema).min(1) }),
   wan: z.strictObject({ interface: z.string().min(1), addresses: z.array(addressSchema).min(1).max(2) }),
   peers: z.array(peerSchema).min(1),
+  services: z.array(serviceSchema).default([]),
   nat: z
     .strictObject({
       portMin: z.int().min(1).max(65535).default(bindingLimits.portMin),
@@ -89,6 +105,10 @@ export type GatewayConfiguration = z.output<typeof gatewaySchema>;
 export const channelNameOf = (peer: GatewayConfiguration['peers'][number]): string =>
   peer.channel ?? peer.name;
 
+/** The IP protocol of a service, in its host's family. */
+export const protocolOf = ({ protocol, host }: GatewayConfiguration['services'][number]): number =>
+  protocol === 'icmp' && host.length === 16 ? ip.ICMPV6 : protocols[protocol];
+
 const overlap = (left: Prefix, right: Prefix): boolean => {
   if (left.address.length !== right.address.length) return false;
   const [wide, narrow] = left.bits <= right.bits ? [left, right] : [right, left];
@@ -118,33 +138,13 @@ export function checkGateway(
   const complaints: Complaint[] = [];
   const complain = (path: (string | number)[], message: string): void =>
     void complaints.push({ path, message });
-  const { lan, wan, peers, nat } = configuration;
+  const { wan, peers, nat } = configuration;
   if (!oneAFamily(wan.addresses))
     complain(['wan', 'addresses', 1], 'wan: one address a family; the second is of the same');
   if (nat.portMin > nat.portMax)
     complain(['nat', 'portMin'], `nat: portMin ${nat.portMin} lies above portMax ${nat.portMax}`);
   complaints.push(...checkVisibility(configuration));
-  // The end hosts of a VPN see each other's private addresses: equal ones on both sides cannot both be meant (#17).
-  const sites = [
-    { name: 'this LAN', prefixes: lan.prefixes, path: ['lan', 'prefixes'] as (string | number)[] },
-    ...peers.map(({ name, prefixes }, index) => ({
-      name: `peer "${name}"`,
-      prefixes,
-      path: ['peers', index, 'prefixes'],
-    })),
-  ];
-  sites.forEach((site, index) => {
-    for (const earlier of sites.slice(0, index)) {
-      site.prefixes.forEach(({ text, prefix }, at) => {
-        const clash = earlier.prefixes.find((other) => overlap(other.prefix, prefix));
-        if (clash !== undefined)
-          complain(
-            [...site.path, at],
-            `${site.name}: ${text} overlaps ${clash.text} of ${earlier.name}; vpn needs disjoint prefixes`,
-          );
-      });
-    }
-  });
+  checkDisjoint(configuration, complain);
   peers.forEach((peer, index) => {
     const name = channelNameOf(peer);
     const channel = channels.find((candidate) => candidate.name === name);
@@ -173,6 +173,15 @@ export function checkGateway(
       );
     }
   });
+  peers.forEach(({ name, mode, prefixes }, index) => {
+    if (mode === 'vpn' && prefixes.length === 0)
+      complain(['peers', index], `peer "${name}": mode vpn needs the prefixes behind it`);
+    if (mode === 'n2n' && prefixes.length > 0) {
+      const message = `peer "${name}": mode n2n hides the prefixes behind it; leave them out`;
+      complain(['peers', index, 'prefixes'], message);
+    }
+  });
+  checkServices(configuration, complain);
   channels.forEach(({ name, role }, index) => {
     if (role === 'control') return;
     const message = `channel "${name}" has role ${role}; a gateway holds control keys only`;
@@ -180,3 +189,61 @@ export function checkGateway(
   });
   return complaints;
 }
+
+/** The end hosts of a VPN see each other's private addresses: equal ones on both sides cannot both be meant (#17). */
+function checkDisjoint(
+  { lan, peers }: GatewayConfiguration,
+  complain: (path: (string | number)[], message: string) => void,
+): void {
+  const sites = [
+    { name: 'this LAN', prefixes: lan.prefixes, path: ['lan', 'prefixes'] as (string | number)[] },
+    ...peers.map(({ name, prefixes }, index) => ({
+      name: `peer "${name}"`,
+      prefixes,
+      path: ['peers', index, 'prefixes'],
+    })),
+  ];
+  sites.forEach((site, index) => {
+    for (const earlier of sites.slice(0, index)) {
+      site.prefixes.forEach(({ text, prefix }, at) => {
+        const clash = earlier.prefixes.find((other) => overlap(other.prefix, prefix));
+        if (clash !== undefined)
+          complain(
+            [...site.path, at],
+            `${site.name}: ${text} overlaps ${clash.text} of ${earlier.name}; vpn needs disjoint prefixes`,
+          );
+      });
+    }
+  });
+}
+
+function checkServices(
+  { lan, services }: GatewayConfiguration,
+  complain: (path: (string | number)[], message: string) => void,
+): void {
+  services.forEach((service, index) => {
+    const { protocol, port, host } = service;
+    const path = ['services', index];
+    const inside = lan.prefixes.some(
+      ({ prefix }) => prefix.address.length === host.length && prefixContains(prefix, host, 0),
+    );
+    if (!inside)
+      complain([...path, 'host'], `service: ${formatAddress(host)} is in none of this LAN's prefixes`);
+    if ((protocol === 'icmp') !== (port === undefined)) {
+      const says = protocol === 'icmp' ? 'icmp has no port' : `${protocol} needs a port`;
+      complain(path, `service: ${says}`);
+    }
+    const isTaken = services
+      .slice(0, index)
+      .some(
+        (other) =>
+          protocolOf(other) === protocolOf(service) && sameFamily(other, service) && other.port === port,
+      );
+    if (isTaken) complain(path, `service: ${protocol} ${port ?? ''} leads to another host already`);
+  });
+}
+
+const sameFamily = (
+  left: GatewayConfiguration['services'][number],
+  right: GatewayConfiguration['services'][number],
+): boolean => left.host.length === right.host.length;

@@ -1,7 +1,15 @@
-import { shim, Spd, SpdToken, type ChannelParameters, type PolicyRule } from '@ngisec/ipsec';
+import {
+  isNetworkToNetwork,
+  shim,
+  Spd,
+  SpdToken,
+  type ChannelParameters,
+  type PolicyRule,
+} from '@ngisec/ipsec';
 import { defineApplication } from '@ngisec/runtime';
 import { classifyModule, hostClassifyModule } from '@ngisec/stage-classify';
 import { cryptoModule } from '@ngisec/stage-crypto';
+import { hostNatModule } from '@ngisec/stage-nat';
 import { qosModule } from '@ngisec/stage-qos';
 import { ContainerModule } from 'inversify';
 import { addressTexts, checkHost, hostSchema, type HostConfiguration } from './configuration.ts';
@@ -22,6 +30,8 @@ const overheadBytes = (channels: readonly ChannelParameters[]): number =>
     0,
     ...channels.map(({ role, outbound }) => (role === 'control' ? 0 : shim.bytesMax(outbound.suite, 6))),
   );
+/** TCPSec repeats a transport header, and a TCP header has up to 60 octets. */
+const TRANSPORT_HEADER_BYTES_MAX = 60;
 
 export const application = defineApplication<HostConfiguration>({
   name: 'host',
@@ -32,16 +42,24 @@ export const application = defineApplication<HostConfiguration>({
     hostClassifyModule,
     cryptoModule,
     qosModule,
+    hostNatModule,
     policyModule(configuration),
   ],
   graph: (configuration) =>
-    hostGraph({ addresses: addressTexts(configuration), phb: configuration.phb, flows: configuration.flows }),
+    hostGraph({
+      addresses: addressTexts(configuration),
+      phb: configuration.phb,
+      flows: configuration.flows,
+      hasHiddenPeers: configuration.policy.some(({ mode }) => isNetworkToNetwork(mode)),
+    }),
   interception: (configuration, channels) => ({
     kind: 'host',
     name: configuration.name,
     interface: configuration.interface,
     addresses: addressTexts(configuration),
     peers: [...new Set(configuration.policy.flatMap(({ remote }) => remote.map(({ text }) => text)))],
-    overheadBytes: overheadBytes(channels),
+    overheadBytes:
+      overheadBytes(channels) +
+      (configuration.policy.some(({ mode }) => mode === 'tcpsec') ? TRANSPORT_HEADER_BYTES_MAX : 0),
   }),
 });

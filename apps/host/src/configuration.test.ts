@@ -1,4 +1,4 @@
-import type { ChannelParameters, ChannelRole } from '@ngisec/ipsec';
+import type { ChannelParameters, ChannelRole, Scope } from '@ngisec/ipsec';
 import { parsePrefix } from '@ngisec/wire';
 import { addressTexts, checkHost, hostSchema } from './configuration.ts';
 import { application } from './application.ts';
@@ -19,8 +19,10 @@ const file = (changes: Record<string, unknown> = {}): Record<string, unknown> =>
 const rule = (changes: Rule): Record<string, unknown> =>
   file({ policy: [{ name: 'site', mode: 'vpn', remote: ['10.2.0.0/24'], ...changes }] });
 
-function channel(role: ChannelRole, ...peers: string[]): ChannelParameters {
-  const sa = { spi: 256, suite: 'aes-128-gcm', keyMaterial: new Uint8Array(20), scope: 'full' } as const;
+const channel = (role: ChannelRole, ...peers: string[]): ChannelParameters => scoped('full', role, ...peers);
+
+function scoped(scope: Scope, role: ChannelRole, ...peers: string[]): ChannelParameters {
+  const sa = { spi: 256, suite: 'aes-128-gcm', keyMaterial: new Uint8Array(20), scope } as const;
   return {
     name: `${role}-channel`,
     role,
@@ -133,6 +135,30 @@ describe('a host’s configuration', () => {
       ['policy.0.remote.0: mode lan needs a channel of role both to 10.2.0.0/24'],
     ],
     [
+      '#71 n2n with data whose addresses the ICV would cover',
+      rule({ mode: 'n2n', remote: ['203.0.113.2'] }),
+      [scoped('full', 'control', '203.0.113.2'), scoped('full', 'data', '203.0.113.2')],
+      ['policy.0.remote.0: mode n2n needs scope ports on channel "data-channel", not full'],
+    ],
+    [
+      '#80 tcpsec with control headers that NATs may not change',
+      rule({ mode: 'tcpsec', remote: ['203.0.113.2'] }),
+      [scoped('full', 'control', '203.0.113.2'), scoped('ports', 'data', '203.0.113.2')],
+      ['policy.0.remote.0: mode tcpsec needs scope none on channel "control-channel", not full'],
+    ],
+    [
+      'a channel that the key file lacks',
+      rule({ channels: ['data-chanel'] }),
+      vpnChannels,
+      ['policy.0.channels.0: no channel "data-chanel" (did you mean "data-channel"?)'],
+    ],
+    [
+      'rules that leave out a channel they need',
+      rule({ channels: ['data-channel'] }),
+      vpnChannels,
+      ['policy.0.remote.0: role control'],
+    ],
+    [
       'channels to other peers only',
       rule({}),
       [vpnChannels[0]!, elsewhere],
@@ -154,6 +180,15 @@ describe('a host’s configuration', () => {
     expect(complaints(rule({ mode: 'bypass' }), [])).toEqual([]);
     expect(complaints(rule({ mode: 'discard' }), [])).toEqual([]);
     expect(complaints(rule({ mode: 'lan' }), [channel('both', '10.2.0.7')])).toEqual([]);
+  });
+
+  test('#80 complains of nothing where scopes fit the mode; tcpsec leaves room for a second TCP header', () => {
+    const content = rule({ mode: 'tcpsec', remote: ['203.0.113.2'] });
+    const channels = [scoped('none', 'control', '203.0.113.2'), scoped('ports', 'data', '203.0.113.2')];
+    expect(complaints(content, channels)).toEqual([]);
+    expect(application.interception(hostSchema.parse(content), channels)).toMatchObject({
+      overheadBytes: 89,
+    });
   });
 
   test('says everything at once', () => {

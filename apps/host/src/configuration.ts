@@ -1,5 +1,5 @@
-import { limits } from '@ngisec/core';
-import type { ChannelParameters } from '@ngisec/ipsec';
+import { limits, suggest } from '@ngisec/core';
+import type { ChannelParameters, Scope } from '@ngisec/ipsec';
 import { codePoints } from '@ngisec/stage-qos';
 import { addressSchema, commonSchema, portsSchema, prefixSchema, type Complaint } from '@ngisec/runtime';
 import { formatAddress, type Prefix } from '@ngisec/wire';
@@ -9,7 +9,7 @@ const protocols = { icmp: 1, tcp: 6, udp: 17 } as const;
 
 export const ruleSchema = z.strictObject({
   name: z.string().min(1),
-  mode: z.enum(['lan', 'vpn', 'bypass', 'discard']),
+  mode: z.enum(['lan', 'vpn', 'n2n', 'tcpsec', 'bypass', 'discard']),
   /** Whose traffic: remote prefixes. */
   remote: z.array(prefixSchema).min(1),
   protocol: z
@@ -18,6 +18,8 @@ export const ruleSchema = z.strictObject({
     .optional(),
   localPorts: portsSchema.optional(),
   remotePorts: portsSchema.optional(),
+  /** Names of the channels it may use; absent: whichever reach the peer. */
+  channels: z.array(z.string()).min(1).optional(),
 });
 
 export const hostSchema = z.strictObject({
@@ -38,6 +40,28 @@ export const hostSchema = z.strictObject({
 });
 
 export type HostConfiguration = z.output<typeof hostSchema>;
+
+interface Need {
+  readonly role: ChannelParameters['role'];
+  readonly scope: Scope;
+}
+
+/** The channels a mode uses. What NATs on the way change may not be covered by the ICV. */
+const needs: Readonly<Record<'lan' | 'vpn' | 'n2n' | 'tcpsec', readonly Need[]>> = {
+  lan: [{ role: 'both', scope: 'full' }],
+  vpn: [
+    { role: 'data', scope: 'full' },
+    { role: 'control', scope: 'full' },
+  ],
+  n2n: [
+    { role: 'data', scope: 'ports' },
+    { role: 'control', scope: 'full' },
+  ],
+  tcpsec: [
+    { role: 'data', scope: 'ports' },
+    { role: 'control', scope: 'none' },
+  ],
+};
 
 const covers = (channel: ChannelParameters, prefix: Prefix): boolean =>
   channel.peers.some(
@@ -81,19 +105,38 @@ export function checkHost(
         });
       }
     });
-    if (rule.mode !== 'lan' && rule.mode !== 'vpn') return;
-    const wanted = rule.mode === 'lan' ? (['both'] as const) : (['data', 'control'] as const);
-    for (const role of wanted) {
-      const ofRole = channels.filter((channel) => channel.role === role);
-      rule.remote.forEach(({ text, prefix }, at) => {
-        if (ofRole.some((channel) => covers(channel, prefix))) return;
-        const needs = `mode ${rule.mode} needs a channel of role ${role} to ${text}`;
-        const message = `rule "${rule.name}": ${needs}; add one to the key file`;
-        complaints.push({ path: ['policy', index, 'remote', at], message });
-      });
-    }
+    complaints.push(...checkChannels(rule, index, channels));
   });
   return complaints;
+}
+
+type Rule = HostConfiguration['policy'][number];
+
+/** A rule needs channels that reach its peers, in the roles and scopes of its mode; those it names must exist. */
+function checkChannels(rule: Rule, index: number, channels: readonly ChannelParameters[]): Complaint[] {
+  const { mode, remote, channels: named } = rule;
+  const names = channels.map(({ name }) => name);
+  const unknown = (named ?? []).flatMap((name, at): Complaint[] => {
+    if (names.includes(name)) return [];
+    const message = `rule "${rule.name}": the key file has no channel "${name}"${suggest(name, names)}`;
+    return [{ path: ['policy', index, 'channels', at], message }];
+  });
+  if (mode === 'bypass' || mode === 'discard' || unknown.length > 0) return unknown;
+  const usable = channels.filter(({ name }) => named?.includes(name) ?? true);
+  return needs[mode].flatMap(({ role, scope }) =>
+    remote.flatMap(({ text, prefix }, at): Complaint[] => {
+      const reaching = usable.filter((channel) => channel.role === role && covers(channel, prefix));
+      const path = ['policy', index, 'remote', at];
+      if (reaching.length === 0) {
+        const what = `mode ${mode} needs a channel of role ${role} to ${text}`;
+        return [{ path, message: `rule "${rule.name}": ${what}; add one to the key file` }];
+      }
+      const wrong = reaching.find(({ inbound }) => inbound.scope !== scope);
+      if (wrong === undefined) return [];
+      const what = `mode ${mode} needs scope ${scope} on channel "${wrong.name}", not ${wrong.inbound.scope}`;
+      return [{ path, message: `rule "${rule.name}": ${what}` }];
+    }),
+  );
 }
 
 export const addressTexts = (configuration: HostConfiguration): string[] =>

@@ -1,5 +1,6 @@
 import type { NodeReport } from '@ngisec/runtime';
 import type { Machine, NodeFiles } from './node-files.ts';
+import type { LabMode } from './modes.ts';
 import type { NodeName } from './topology.ts';
 import type { WireObserver } from './wire-observer.ts';
 
@@ -69,7 +70,7 @@ export interface ScenarioResult {
 }
 
 export interface BackendOptions {
-  readonly mode: 'vpn' | 'lan';
+  readonly mode: LabMode;
   readonly seed: number;
   /** Octets of each HTTP transfer. */
   readonly transferOctets: number;

@@ -1,9 +1,7 @@
 import type { Check, Observations } from './check.ts';
-import type { LabMode } from './node-files.ts';
-import { gateways, sites, type NodeName } from './topology.ts';
-
-export const HTTP_PORT = 8080;
-export const ECHO_PORT = 9000;
+import { ECHO_PORT, HTTP_PORT, meetingOf } from './meeting.ts';
+import { hasGateways, type LabMode } from './modes.ts';
+import { gateways, type NodeName } from './topology.ts';
 
 const each = <T>(items: readonly T[], describe: (item: T) => string): string =>
   items.map(describe).join('; ');
@@ -14,16 +12,16 @@ export function judge(mode: LabMode, seen: Observations): Check[] {
     transfersArrive(seen),
     datagramsArrive(seen),
     pingsReturn(seen),
-    serverSeesClient(seen),
+    serverSeesClient(mode, seen),
     ...seen.wire.checks({
-      hasControlChannels: mode === 'vpn',
+      hasControlChannels: hasGateways(mode),
       // Each goes out and comes back.
       datagramSizes: seen.datagrams.flatMap(({ sizes }) => [...sizes, ...sizes]),
       serverPorts: [HTTP_PORT, ECHO_PORT],
     }),
     everyPacketAccountedFor(seen),
   ];
-  return mode === 'vpn'
+  return hasGateways(mode)
     ? [...checks, ...gatewayChecks(seen), ...seen.extraChecks]
     : [...checks, ...seen.extraChecks];
 }
@@ -66,23 +64,25 @@ function pingsReturn({ pings }: Observations): Check {
   return { name: 'pings are answered', rows: ['#3', '#113'], passed, detail };
 }
 
-export function serverSeesClient({
-  transfers,
-  datagrams,
-}: Pick<Observations, 'transfers' | 'datagrams'>): Check {
+export function serverSeesClient(
+  mode: LabMode,
+  { transfers, datagrams }: Pick<Observations, 'transfers' | 'datagrams'>,
+): Check {
+  const { clients, keepsPorts } = meetingOf(mode);
   const sockets = [...transfers, ...datagrams];
   const passed = sockets.every(
     ({ family, client, clientSeenByServer: view }) =>
-      view.address === sites.a.host[family === 4 ? 0 : 1] &&
-      view.address === client.address &&
-      view.port === client.port,
+      view.address === clients[family === 4 ? 0 : 1] &&
+      (!keepsPorts || (view.address === client.address && view.port === client.port)),
   );
   const detail = each(
     sockets.slice(0, 2),
     ({ client, clientSeenByServer: view }) =>
       `client ${client.address} port ${client.port}, server sees ${view.address} port ${view.port}`,
   );
-  return { name: 'the server sees the client’s own address and port', rows: ['#52'], passed, detail };
+  return keepsPorts
+    ? { name: 'the server sees the client’s own address and port', rows: ['#52'], passed, detail }
+    : { name: 'the server sees the public address before the client', rows: ['#71', '#82'], passed, detail };
 }
 
 export function everyPacketAccountedFor({ reports }: Pick<Observations, 'reports'>): Check {

@@ -4,7 +4,8 @@ import { load } from '@ngisec/runtime';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeNodeFiles, writeNodeFiles, type LabMode } from './node-files.ts';
+import { makeNodeFiles, writeNodeFiles } from './node-files.ts';
+import type { LabMode } from './modes.ts';
 
 let directory: string;
 beforeEach(() => void (directory = mkdtempSync(join(tmpdir(), 'ngisec-files-'))));

@@ -1,11 +1,11 @@
 import type { Random } from '@ngisec/core';
-import { isSpi, keyMaterialBytes, type SuiteName } from '@ngisec/ipsec';
+import { isSpi, keyMaterialBytes, type Scope, type SuiteName } from '@ngisec/ipsec';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { services } from './meeting.ts';
+import { hasGateways, isHidden, type LabMode } from './modes.ts';
 import { sites, type Leg, type NodeName } from './topology.ts';
-
-export type LabMode = 'vpn' | 'lan' | 'tls';
 
 /** The one port of mode `tls`, for TCP and UDP. */
 export const TLS_PORT = 443;
@@ -31,7 +31,7 @@ export interface NodeFiles {
 
 interface ChannelPlan {
   readonly role: LabChannel['role'];
-  readonly scope: 'full' | 'none';
+  readonly scope: Scope;
   readonly leg?: Leg;
   /** Each end, what it calls the channel, and whom it reaches. */
   readonly ends: readonly [ChannelEnd, ChannelEnd];
@@ -86,6 +86,61 @@ const plans: Record<LabMode, readonly ChannelPlan[]> = {
       ],
     },
   ],
+  n2n: [
+    {
+      role: 'control',
+      scope: 'full',
+      leg: 'lan-a',
+      ends: [
+        { node: 'host-a', name: 'gw-a', peers: b.wan },
+        { node: 'gw-a', name: 'host-a', peers: a.host },
+      ],
+    },
+    {
+      role: 'control',
+      scope: 'none',
+      leg: 'wan',
+      ends: [
+        { node: 'gw-a', name: 'gw-b', peers: b.wan },
+        { node: 'gw-b', name: 'gw-a', peers: a.wan },
+      ],
+    },
+    {
+      role: 'control',
+      scope: 'full',
+      leg: 'lan-b',
+      ends: [
+        { node: 'gw-b', name: 'host-b', peers: b.host },
+        { node: 'host-b', name: 'gw-b', peers: a.wan },
+      ],
+    },
+    {
+      role: 'data',
+      scope: 'ports',
+      ends: [
+        { node: 'host-a', name: 'host-b', peers: b.wan },
+        { node: 'host-b', name: 'host-a', peers: a.wan },
+      ],
+    },
+  ],
+  tcpsec: [
+    {
+      role: 'control',
+      scope: 'none',
+      ends: [
+        { node: 'host-a', name: 'host-b-control', peers: b.wan },
+        { node: 'host-b', name: 'host-a-control', peers: a.wan },
+      ],
+    },
+    {
+      role: 'data',
+      scope: 'ports',
+      ends: [
+        { node: 'host-a', name: 'host-b', peers: b.wan },
+        { node: 'host-b', name: 'host-a', peers: a.wan },
+      ],
+    },
+  ],
   lan: [
     {
       role: 'both',
@@ -109,8 +164,9 @@ function configurations(mode: LabMode, machine: Machine, gatewayKeys: object): N
     ...common('host', name),
     interface: 'lan0',
     addresses: own.host,
-    policy: [{ name: 'far-site', remote: far.prefixes, mode }],
+    policy: [{ name: 'far-site', remote: hidden ? far.wan : far.prefixes, mode }],
   });
+  const hidden = isHidden(mode);
   const gateway = (
     name: NodeName,
     peer: NodeName,
@@ -120,7 +176,15 @@ function configurations(mode: LabMode, machine: Machine, gatewayKeys: object): N
     ...common('gateway', name),
     lan: { interface: 'lan0', prefixes: own.prefixes },
     wan: { interface: 'wan0', addresses: own.wan },
-    peers: [{ name: peer, addresses: far.wan, prefixes: far.prefixes, ...(mode === 'tls' ? { tls } : {}) }],
+    peers: [
+      {
+        name: peer,
+        addresses: far.wan,
+        ...(hidden ? { mode } : { prefixes: far.prefixes }),
+        ...(mode === 'tls' ? { tls } : {}),
+      },
+    ],
+    ...(hidden && name === 'gw-b' ? { services: services() } : {}),
     ...gatewayKeys,
   });
   const keys = (): { channels: object[] } => ({ channels: [] });
@@ -132,12 +196,12 @@ function configurations(mode: LabMode, machine: Machine, gatewayKeys: object): N
           'host-a': { configuration: host('host-a', a, b), keys: keys() },
           'host-b': { configuration: host('host-b', b, a), keys: keys() },
         }),
-    ...(mode === 'lan'
-      ? {}
-      : {
+    ...(hasGateways(mode)
+      ? {
           'gw-a': { configuration: gateway('gw-a', 'gw-b', a, b), keys: keys() },
           'gw-b': { configuration: gateway('gw-b', 'gw-a', b, a), keys: keys() },
-        }),
+        }
+      : {}),
   };
 }
 

@@ -6,6 +6,7 @@ import { visibility } from './memory/visibility.ts';
 import { attack } from './namespaces/attack.ts';
 import { tlsInMemory } from './memory/tls.ts';
 import { namespacesBackend } from './namespaces/backend.ts';
+import type { LabMode } from './modes.ts';
 import { tlsInNamespaces } from './namespaces/tls.ts';
 
 export type BackendName = ScenarioResult['backend'];
@@ -50,6 +51,16 @@ export const scenarios: readonly Scenario[] = [
     name: 'tls',
     summary: 'hosts run nothing of ours; TLS between private networks, gateways seal first packets only',
     run: { namespaces: tlsInNamespaces, memory: tlsInMemory },
+  },
+  {
+    name: 'n2n',
+    summary: 'both sides keep their addresses hidden; gateways repeat the transport header for each other',
+    run: onBoth('n2n'),
+  },
+  {
+    name: 'tcpsec',
+    summary: 'TCPSec and UDPSec between hosts behind ordinary NATs, which run nothing of ours',
+    run: onBoth('tcpsec'),
   },
   {
     name: 'heal-flush',

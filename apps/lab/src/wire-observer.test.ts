@@ -2,7 +2,8 @@ import { esp, ip, ipv4, ipv6, read16, tcp, udp, write16 } from '@ngisec/wire';
 import { buildUdp, parseIp, type IpPacket } from '@ngisec/testkit';
 import { MARKER, type Check } from './check.ts';
 import { MemoryLaboratory } from './memory/laboratory.ts';
-import { ECHO_PORT, HTTP_PORT, runDatagrams, runPings, runTransfers } from './memory/traffic.ts';
+import { ECHO_PORT, HTTP_PORT } from './meeting.ts';
+import { runDatagrams, runPings, runTransfers } from './memory/traffic.ts';
 import { legs, sites, type Leg } from './topology.ts';
 import { WireObserver } from './wire-observer.ts';
 

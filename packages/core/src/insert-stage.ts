@@ -9,7 +9,8 @@ const canonical = (text: string): string => text.replace(/\s+/g, '');
  *
  *     'a.x -> b.y'   becomes   'a.x -> name.in', 'name.out -> b.y'
  *
- * Whether the packet states fit is for `checkGraph` to say. RangeError where there is no such link, or the name is taken.
+ * Whether the packet states fit is for `checkGraph` to say. RangeError where there is no such link, or the
+ * name is taken.
  */
 export function insertStage<
   D extends StageDescriptor & { inputs: { in: unknown }; outputs: { out: unknown } },

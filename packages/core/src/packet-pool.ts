@@ -42,6 +42,8 @@ export class PacketPool {
   readonly channel: Int32Array;
   /** The policy rule that applies; -1 for none. */
   readonly rule: Int32Array;
+  /** The entry of the packet's flow in the table of the stage that set it; -1 for none. */
+  readonly flow: Int32Array;
   /** The graph's mark of the stage that has the packet; 0 for a free one. */
   readonly holder: Uint16Array;
 
@@ -63,6 +65,7 @@ export class PacketPool {
     this.nextHeader = new Uint8Array(this.capacity);
     this.channel = new Int32Array(this.capacity);
     this.rule = new Int32Array(this.capacity);
+    this.flow = new Int32Array(this.capacity);
     this.holder = new Uint16Array(this.capacity);
     // The first packet handed out is packet 0: runs are easier to read.
     this.#free = Uint32Array.from({ length: this.capacity }, (_, index) => this.capacity - 1 - index);
@@ -95,6 +98,7 @@ export class PacketPool {
     this.nextHeader[packet] = 0;
     this.channel[packet] = -1;
     this.rule[packet] = -1;
+    this.flow[packet] = -1;
     return packet;
   }
 

@@ -18,6 +18,11 @@ export const items = {
   needMapping: 3,
   /** How the sender protects the flow's data: SPI (4), suite (1), mode (1), reserved (2). */
   declaration: 4,
+  /**
+   * The emitted transport header alone, as network-to-network flows repeat it: addresses stay hidden (#71). Comes
+   * first, as a `mapping` does.
+   */
+  transportMapping: 5,
 } as const;
 
 /** Numbers of suites and modes in a declaration. */
@@ -31,7 +36,7 @@ export const declaredSuites: Readonly<Record<SuiteName, number>> = {
   'null-hmac-sha-256-128': 7,
   'null-aes-128-gmac': 8,
 };
-export const declaredModes = { lan: 1, vpn: 2, tls: 6 } as const;
+export const declaredModes = { lan: 1, vpn: 2, n2n: 3, tcpsec: 4, tls: 6 } as const;
 
 export const ITEM_HEADER_BYTES = 4;
 export const CONFIRMATION_BYTES = ITEM_HEADER_BYTES;

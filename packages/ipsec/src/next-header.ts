@@ -1,4 +1,7 @@
-/** What ESP's next header says of the plaintext. */
+/**
+ * What ESP's next header says of the plaintext. The packet's own IP protocol (6, 17, 1 or 58) there means a transport
+ * header and its data: the emitted T header, repeated behind the readable one (draft section 6.3).
+ */
 export const nextHeaders = {
   /** A whole IPv4 packet: the encapsulating duplicate. */
   ipv4Packet: 4,

@@ -97,17 +97,22 @@ export class Sad {
     return this.channels.find((channel) => channel.name === name);
   }
 
-  /** The first channel for a remote address that carries data, or control; undefined where there is none. */
+  /**
+   * The first channel for a remote address that carries data, or control, and is one of the named where `names` is
+   * given; undefined where there is none.
+   */
   channelFor(
     carries: 'data' | 'control',
     bytes: Uint8Array,
     at: number,
     family: number,
+    names?: readonly string[],
   ): Channel | undefined {
     for (let index = 0; index < this.channels.length; index += 1) {
       const channel = this.channels[index]!;
       const fits = carries === 'data' ? channel.carriesData : channel.carriesControl;
-      if (fits && channel.isPeer(bytes, at, family)) return channel;
+      if (!fits || (names !== undefined && !names.includes(channel.name))) continue;
+      if (channel.isPeer(bytes, at, family)) return channel;
     }
     return undefined;
   }

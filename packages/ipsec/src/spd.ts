@@ -1,7 +1,13 @@
 import { anyPrefixContains, ip, read16, type Prefix } from '@ngisec/wire';
 
-/** What a policy rule does with the packets it selects. */
-export type Mode = 'lan' | 'vpn' | 'bypass' | 'discard';
+/**
+ * What a policy rule does with the packets it selects. `n2n`: the gateways repeat the transport header of control
+ * packets for each other. `tcpsec`: the hosts repeat it end to end, TCPSec and UDPSec (draft section 6.3).
+ */
+export type Mode = 'lan' | 'vpn' | 'n2n' | 'tcpsec' | 'bypass' | 'discard';
+
+/** True where addresses stay hidden: each host sees the public address before the other, and ports as they arrive. */
+export const isNetworkToNetwork = (mode: Mode): boolean => mode === 'n2n' || mode === 'tcpsec';
 
 export interface PortRange {
   readonly minimum: number;
@@ -18,6 +24,8 @@ export interface PolicyRule {
   readonly protocol?: number;
   readonly localPorts?: PortRange;
   readonly remotePorts?: PortRange;
+  /** Names of the channels it may use; absent: whichever reach the peer. For several hosts behind one address. */
+  readonly channels?: readonly string[];
 }
 
 /** The security policy database (RFC 4301 section 4.4.1): the first rule that matches decides; none means discard. */

@@ -4,7 +4,8 @@ import { appendFile, openSync } from 'node:fs';
 const WAITING_MAX = 1 << 20;
 
 /**
- * A file of records, one JSON object a line, for a stage's findings. Appends without making packets wait: writing goes on
+ * A file of records, one JSON object a line, for a stage's findings. Appends without making packets wait:
+ * writing goes on
  * in the background, and what a full or slow disk does not take becomes a line `{"lost":n}` once it takes lines again.
  *
  * The first line of each start says when the node's clock stood at 0, in milliseconds since 1970 (IPFIX information

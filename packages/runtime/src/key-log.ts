@@ -9,7 +9,10 @@ export interface KeyLogEntry extends Pick<SaParameters, 'spi' | 'suite' | 'scope
   readonly name: string;
 }
 
-/** `ngisec-sa SPI ROLE SUITE SCOPE KEY-AND-SALT NAME`, numbers in hexadecimal, for the dissector in extras/wireshark. */
+/**
+ * `ngisec-sa SPI ROLE SUITE SCOPE KEY-AND-SALT NAME`, numbers in hexadecimal, for the dissector in
+ * extras/wireshark.
+ */
 export function keyLogLine({ spi, role, suite, scope, keyMaterial, name }: KeyLogEntry): string {
   const key = Buffer.from(keyMaterial).toString('hex');
   return `ngisec-sa ${spi.toString(16).padStart(8, '0')} ${role} ${suite} ${scope} ${key} ${oneWord(name)}`;

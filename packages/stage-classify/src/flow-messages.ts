@@ -1,5 +1,5 @@
 import { turnAround, updateLengths, type PacketPool } from '@ngisec/core';
-import { controlMessage, nextHeaders, type OutboundSa } from '@ngisec/ipsec';
+import { controlMessage, nextHeaders, type Mode, type OutboundSa } from '@ngisec/ipsec';
 
 /**
  * A new packet with the headers of `packet` and, in place of its payload, a control message that declares how the
@@ -8,7 +8,12 @@ import { controlMessage, nextHeaders, type OutboundSa } from '@ngisec/ipsec';
  *
  *     | IP | T | declaration: data SPI, suite, mode |
  */
-export function writeAnnouncement(pool: PacketPool, packet: number, dataSa: OutboundSa): number {
+export function writeAnnouncement(
+  pool: PacketPool,
+  packet: number,
+  dataSa: OutboundSa,
+  flowMode: Mode = 'vpn',
+): number {
   const { bytes } = pool;
   const from = pool.start[packet]!;
   const headers = pool.payload[packet]! - from;
@@ -24,7 +29,7 @@ export function writeAnnouncement(pool: PacketPool, packet: number, dataSa: Outb
   pool.rule[message] = pool.rule[packet]!;
   pool.nextHeader[message] = nextHeaders.controlMessage;
   const suite = controlMessage.declaredSuites[dataSa.suite];
-  const mode = controlMessage.declaredModes.vpn;
+  const mode = flowMode === 'n2n' ? controlMessage.declaredModes.n2n : controlMessage.declaredModes.vpn;
   pool.end[message] = controlMessage.writeDeclaration(bytes, start + headers, dataSa.spi, suite, mode);
   updateLengths(pool, message);
   return message;

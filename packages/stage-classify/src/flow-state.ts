@@ -11,6 +11,13 @@ export class FlowState {
   readonly dataChannel: Int32Array;
   /** Channel index for its control packets. */
   readonly controlChannel: Int32Array;
+  /** 1 where this host began the flow, 0 where a network-to-network peer did. */
+  readonly isOwn: Uint8Array;
+  /**
+   * 1 where the data channel is the one that verified data; until then it is a guess, for a peer's address
+   * is shared.
+   */
+  readonly isBound: Uint8Array;
   /** When the flow may be announced again, and the pause after that. */
   readonly announceAtMs: Float64Array;
   readonly announcePauseMs: Float64Array;
@@ -25,6 +32,8 @@ export class FlowState {
     this.#table = new FlowTable(random, capacity);
     this.dataChannel = new Int32Array(capacity);
     this.controlChannel = new Int32Array(capacity);
+    this.isOwn = new Uint8Array(capacity);
+    this.isBound = new Uint8Array(capacity);
     this.announceAtMs = new Float64Array(capacity);
     this.announcePauseMs = new Float64Array(capacity);
     this.idleLimitMs = new Float64Array(capacity);
@@ -53,6 +62,8 @@ export class FlowState {
     if (entry < 0) return -1;
     this.dataChannel[entry] = dataChannel;
     this.controlChannel[entry] = controlChannel;
+    this.isOwn[entry] = 1;
+    this.isBound[entry] = 0;
     this.#confirmedMs[entry] = -Infinity;
     this.announceAtMs[entry] = nowMs;
     this.announcePauseMs[entry] = 0;
@@ -73,12 +84,13 @@ export class FlowState {
   }
 
   /**
-   * True where something came back within the idle limit. Where a flow only goes one way, nothing leaves the
+   * True where something came back within the idle limit, or the one given. Where a flow only goes one way,
+   * nothing leaves the
    * far site to
    * refresh its gateway's binding (RFC 4787 REQ-6), so that the flow has to be announced again.
    */
-  isConfirmed(entry: number, nowMs: number): boolean {
-    return nowMs - this.#confirmedMs[entry]! <= this.idleLimitMs[entry]!;
+  isConfirmed(entry: number, nowMs: number, limitMs = this.idleLimitMs[entry]!): boolean {
+    return nowMs - this.#confirmedMs[entry]! <= limitMs;
   }
 
   /** Removes idle flows among the next `count` entries; returns how many went. */

@@ -147,8 +147,9 @@ export class BindingTable {
   }
 
   /**
-   * A new binding for a flow that starts here. The source port stays where no other flow to that peer has it
-   * (RFC 4787 REQ-3), else one is drawn.
+   * A new binding for a flow that starts here. The source port, or the one wished for, stays where no other
+   * flow to that
+   * peer has it (RFC 4787 REQ-3), else one is drawn.
    */
   create(
     inner: FlowKey,
@@ -156,6 +157,7 @@ export class BindingTable {
     ownAddress: Uint8Array,
     peerAddress: Uint8Array,
     nowMs: number,
+    wishedPort = sourcePortOf(inner),
   ): number {
     const outer = this.#scratch;
     const family = familyOf(inner);
@@ -166,7 +168,7 @@ export class BindingTable {
     const remotePort = destinationPortOf(inner);
     const { portMin, portMax, portTries } = this.limits;
     const range = portMax - portMin + 1;
-    let port = sourcePortOf(inner);
+    let port = wishedPort;
     let drawn = -1;
     for (let tries = 0; tries < portTries; tries += 1) {
       setPorts(outer, isEcho ? port : remotePort, port);

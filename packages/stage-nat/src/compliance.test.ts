@@ -56,7 +56,7 @@ function prepareOpened(pool: PacketPool, packet: number, input: string): boolean
 }
 
 const suites = [
-  ...stageCompliance({ factory: duplicator, validPackets }),
+  ...stageCompliance({ factory: duplicator(a.site), validPackets }),
   ...stageCompliance({ factory: tlsClassifier(a.table, a.site, a.sad), validPackets: tlsPackets }),
   ...stageCompliance({ factory: nat(a.table, a.site), validPackets: duplicated }),
   ...stageCompliance({

@@ -7,18 +7,35 @@ import {
   type StageFactory,
 } from '@ngisec/core';
 import { nextHeaders } from '@ngisec/ipsec';
-import { duplicate } from './duplicate.ts';
+import { ip } from '@ngisec/wire';
+import { duplicate, duplicateTransport } from './duplicate.ts';
+import { peerOf, type Site } from './site.ts';
 
 export const duplicatorDescriptor = describeStage({
   kind: 'duplicator',
   summary:
     'Puts a copy of the headers before a control packet: one set for NAT to change, one it cannot reach.',
-  specifications: ['draft section 6.2, figure 1', '#38', '#55', '#56', '#62', '#86'],
+  specifications: [
+    'draft section 6.2, figure 1',
+    'draft section 6.3',
+    '#38',
+    '#55',
+    '#56',
+    '#62',
+    '#71',
+    '#79',
+    '#86',
+  ],
   inputs: {
     in: { accepts: ['opened'], description: 'Control packets in the clear, as their host emitted them.' },
     tls: { accepts: ['tls-control'], description: 'First packets of flows that TLS protects.' },
   },
-  outputs: { out: { emits: 'duplicated', description: 'IP | T | IP | T | data' } },
+  outputs: {
+    out: {
+      emits: 'duplicated',
+      description: 'IP | T | IP | T | data, or network-to-network IP | T | T | data',
+    },
+  },
   options: {},
   counters: {
     duplicated: { unit: 'packets', description: 'Control packets that carry a duplicate from here on.' },
@@ -37,9 +54,11 @@ class Duplicator implements Stage<typeof duplicatorDescriptor> {
     tls: (batch: Batch): void => this.#duplicateTls(batch),
   };
   readonly #context: Context;
+  readonly #site: Site;
 
-  constructor(context: Context) {
+  constructor(context: Context, site: Site) {
     this.#context = context;
+    this.#site = site;
   }
 
   #duplicateAll(batch: Batch): void {
@@ -49,7 +68,7 @@ class Duplicator implements Stage<typeof duplicatorDescriptor> {
       const nextHeader = pool.nextHeader[packet]!;
       if (nextHeader !== nextHeaders.transportData && nextHeader !== nextHeaders.controlMessage) {
         drops.unexpectedPayload.drop(packet);
-      } else this.#duplicate(packet);
+      } else this.#pass(packet, this.#duplicate(packet));
     }
   }
 
@@ -58,19 +77,25 @@ class Duplicator implements Stage<typeof duplicatorDescriptor> {
     for (let index = 0; index < batch.length; index += 1) {
       const packet = batch.packets[index]!;
       pool.nextHeader[packet] = nextHeaders.tlsPacket;
-      this.#duplicate(packet);
+      this.#pass(packet, duplicate(pool, packet));
     }
   }
 
-  #duplicate(packet: number): void {
-    const { pool, outputs, drops, counters } = this.#context;
-    if (!duplicate(pool, packet)) return drops.tooLong.drop(packet);
+  #pass(packet: number, isDuplicated: boolean): void {
+    const { outputs, drops, counters } = this.#context;
+    if (!isDuplicated) return drops.tooLong.drop(packet);
     counters.duplicated.value += 1;
     outputs.out.push(packet);
   }
+
+  #duplicate(packet: number): boolean {
+    const { pool } = this.#context;
+    const family = pool.family[packet]!;
+    const destination = pool.start[packet]! + ip.destinationOffset(family);
+    const peer = this.#site.peers[peerOf(this.#site, pool.bytes, destination, family)];
+    return peer?.mode === 'n2n' ? duplicateTransport(pool, packet) : duplicate(pool, packet);
+  }
 }
 
-export const duplicator: StageFactory = stageFactory(
-  duplicatorDescriptor,
-  (context) => new Duplicator(context),
-);
+export const duplicator = (site: Site): StageFactory =>
+  stageFactory(duplicatorDescriptor, (context) => new Duplicator(context, site));

@@ -1,9 +1,14 @@
 export * from './binding-table.ts';
 export { duplicator, duplicatorDescriptor } from './duplicator.ts';
-export { natModule } from './nat.module.ts';
+export { hostNatModule, natModule } from './nat.module.ts';
 export { nat, natDescriptor } from './nat.ts';
+export * from './peer-table.ts';
+export { portCorrector, portCorrectorDescriptor } from './port-corrector.ts';
+export { portLearner, portLearnerDescriptor } from './port-learner.ts';
+export { portRestorer, portRestorerDescriptor } from './port-restorer.ts';
 export { reverseNat, reverseNatDescriptor } from './reverse-nat.ts';
 export * from './site.ts';
 export { tlsClassifier, tlsClassifierDescriptor } from './tls-classifier.ts';
 export * from './tokens.ts';
+export { transportDuplicator, transportDuplicatorDescriptor } from './transport-duplicator.ts';
 export { translateArriving, translateLeaving } from './translate.ts';

@@ -13,7 +13,7 @@ import {
 import { nextHeaders } from '@ngisec/ipsec';
 import { ip, tcp } from '@ngisec/wire';
 import { PORTS_EXHAUSTED, type BindingTable } from './binding-table.ts';
-import { addressOf, peerOf, type Site } from './site.ts';
+import { addressOf, peerOf, publicPortOf, type Site } from './site.ts';
 import { makeMappingUpdate } from './duplicate.ts';
 import { translateLeaving } from './translate.ts';
 
@@ -118,7 +118,7 @@ class Nat implements Stage<typeof natDescriptor> {
     this.#readKey(packet);
     let binding = this.#table.findInner(this.#key);
     if (binding < 0) {
-      binding = this.#create(peer, family, nowMs);
+      binding = this.#create(packet, peer, nowMs);
       if (binding === NO_PEER) return drops.noPeer.drop(packet);
       if (binding === PORTS_EXHAUSTED) return drops.portsExhausted.drop(packet);
       if (binding < 0) return drops.tableFull.drop(packet);
@@ -163,7 +163,7 @@ class Nat implements Stage<typeof natDescriptor> {
     const destination = pool.start[packet]! + ip.destinationOffset(family);
     const peer = peerOf(this.#site, pool.bytes, destination, family);
     if (peer < 0 || !this.#updates.take(nowMs)) return -1;
-    const binding = this.#create(peer, family, nowMs);
+    const binding = this.#create(packet, peer, nowMs);
     if (binding >= 0) {
       counters.recreated.value += 1;
       this.#table.isTls[binding] = isTls ? 1 : 0;
@@ -187,10 +187,11 @@ class Nat implements Stage<typeof natDescriptor> {
     pool.payload[update] = start + headers;
     pool.family[update] = pool.family[packet]!;
     pool.protocol[update] = pool.protocol[packet]!;
-    const isTls = this.#table.isTls[binding] === 1;
-    if (!makeMappingUpdate(pool, update, isTls)) return pool.release(update);
+    const peer = this.#site.peers[this.#table.peer[binding]!]!;
+    const mode = this.#table.isTls[binding] === 1 ? 'tls' : peer.mode;
+    if (!makeMappingUpdate(pool, update, mode)) return pool.release(update);
     translateLeaving(pool, update, this.#table, binding, this.#key);
-    pool.channel[update] = this.#site.peers[this.#table.peer[binding]!]!.channel.index;
+    pool.channel[update] = peer.channel.index;
     created.value += 1;
     counters.updates.value += 1;
     outputs.control.push(update);
@@ -198,12 +199,17 @@ class Nat implements Stage<typeof natDescriptor> {
     outputs.control.flush();
   }
 
-  #create(peer: number, family: number, nowMs: number): number {
+  #create(packet: number, peer: number, nowMs: number): number {
+    const { pool } = this.#context;
+    const family = pool.family[packet]!;
+    const { addresses, mode } = this.#site.peers[peer]!;
     const own = addressOf(this.#site.addresses, family);
-    const far = addressOf(this.#site.peers[peer]!.addresses, family);
-    return own === undefined || far === undefined
-      ? NO_PEER
-      : this.#table.create(this.#key, peer, own, far, nowMs);
+    const far = addressOf(addresses, family);
+    if (own === undefined || far === undefined) return NO_PEER;
+    if (mode !== 'n2n') return this.#table.create(this.#key, peer, own, far, nowMs);
+    const source = pool.start[packet]! + ip.sourceOffset(family);
+    const port = publicPortOf(this.#site, this.#key, pool.bytes, source);
+    return this.#table.create(this.#key, peer, own, far, nowMs, port);
   }
 
   #readKey(packet: number): void {

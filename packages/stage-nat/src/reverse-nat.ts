@@ -3,6 +3,9 @@ import {
   destinationPortOf,
   flowKey,
   reverseFlowKey,
+  setPorts,
+  setSource,
+  sourcePortOf,
   stageFactory,
   TokenBucket,
   turnAround,
@@ -16,8 +19,8 @@ import {
 import { controlMessage, nextHeaders, type Channel, type Sad } from '@ngisec/ipsec';
 import { anyPrefixContains, ip, ipv4, ipv6, tcp } from '@ngisec/wire';
 import { OUTER_IN_USE, type BindingTable } from './binding-table.ts';
-import { allowsTls, gatewayAt, type Site } from './site.ts';
-import { makeMappingUpdate } from './duplicate.ts';
+import { allowsTls, gatewayAt, serviceAt, type Site } from './site.ts';
+import { findEmittedTransport, makeMappingUpdate } from './duplicate.ts';
 import { translateArriving, translateLeaving } from './translate.ts';
 
 export const reverseNatDescriptor = describeStage({
@@ -34,6 +37,8 @@ export const reverseNatDescriptor = describeStage({
     '#68',
     '#86',
     '#87',
+    '#75',
+    '#79',
     '#92',
     'N67',
   ],
@@ -80,6 +85,7 @@ export const reverseNatDescriptor = describeStage({
     noDuplicate: 'The control packet carries no well-formed duplicate.',
     wrongPrefix: 'The duplicate names a source not behind that gateway, or a destination not on this LAN.',
     wrongChannel: 'Verified under a key that is no peer gateway’s.',
+    noService: 'Network-to-network: no flow of this gateway’s and no service has that outer tuple.',
     noHost: 'No control channel leads to the local host.',
     tlsRefused: 'Declared as tls, which policy does not allow, or its flow or its host is a protected one.',
     protectedFlow: 'Without a shim, but its flow is a protected one.',
@@ -130,6 +136,7 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     if (peer < 0) return drops.wrongChannel.drop(packet);
     this.#readKey(packet);
     if (this.#takeNote(packet, nowMs)) return;
+    if (this.#site.peers[peer]!.mode === 'n2n') return this.#networkControl(packet, peer, nowMs);
     const outer = pool.start[packet]!;
     const outerPayload = pool.payload[packet]!;
     const isTlsPacket = pool.nextHeader[packet] === nextHeaders.tlsPacket;
@@ -183,6 +190,48 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     return host === undefined && allowsTls(this.#site.peers[peer]!, protocol, port);
   }
 
+  /**
+   * Network-to-network (draft section 6.3): the duplicate names no host; this gateway's own table, or a
+   * service, does.
+   */
+  #networkControl(packet: number, peer: number, nowMs: number): void {
+    const { pool, outputs, drops, counters } = this.#context;
+    const { bytes } = pool;
+    const [start, payload] = [pool.start[packet]!, pool.payload[packet]!];
+    const emitted = findEmittedTransport(pool, packet);
+    if (emitted < 0) return drops.noDuplicate.drop(packet);
+    let binding = this.#table.findOuter(this.#outer);
+    if (binding < 0) {
+      const service = serviceAt(this.#site, this.#outer);
+      if (service === undefined) return drops.noService.drop(packet);
+      const family = pool.family[packet]!;
+      const remotePort = sourcePortOf(this.#outer);
+      const isEcho = pool.protocol[packet] === ip.ICMP || pool.protocol[packet] === ip.ICMPV6;
+      reverseFlowKey(this.#outer, this.#inner);
+      setSource(this.#inner, service.host, 0, family);
+      setPorts(this.#inner, isEcho ? remotePort : service.hostPort, remotePort);
+      binding = this.#table.learn(this.#inner, this.#outer, peer, nowMs);
+      if (binding < 0) return drops.tableFull.drop(packet);
+      counters.created.value += 1;
+    }
+    counters.learned.value += 1;
+    this.#table.note(binding, false, pool.protocol[packet]!, tcp.flags(bytes, emitted), nowMs);
+    const isMessage = pool.nextHeader[packet] === nextHeaders.controlMessage;
+    if (
+      isMessage &&
+      emitted + controlMessage.itemLength(bytes, emitted - controlMessage.ITEM_HEADER_BYTES) ===
+        pool.end[packet]
+    ) {
+      return this.#confirm(packet, start, payload);
+    }
+    translateArriving(pool, packet, this.#table, binding, this.#outer, this.#inner);
+    const family = pool.family[packet]!;
+    const host = this.#sad.channelFor('control', bytes, start + ip.destinationOffset(family), family);
+    if (host === undefined) return drops.noHost.drop(packet);
+    pool.channel[packet] = host.index;
+    outputs.control.push(packet);
+  }
+
   /** A message between gateways that is about the flow its own outer headers name; true where it was one. */
   #takeNote(packet: number, nowMs: number): boolean {
     const { pool, drops } = this.#context;
@@ -218,7 +267,7 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     const known = this.#table.findInner(this.#inner);
     if (!isUpdate || known < 0) return drops.outerInUse.drop(packet);
     turnAround(pool, packet);
-    if (!makeMappingUpdate(pool, packet, this.#table.isTls[known] === 1))
+    if (!makeMappingUpdate(pool, packet, this.#table.isTls[known] === 1 ? 'tls' : 'vpn'))
       return drops.outerInUse.drop(packet);
     translateLeaving(pool, packet, this.#table, known, this.#inner);
     outputs.answer.push(packet);

@@ -1,4 +1,11 @@
-import { destinationPortOf, sourcePortOf, type FlowKey, type PacketPool } from '@ngisec/core';
+import {
+  destinationPortOf,
+  reverseFlowKey,
+  sourcePortOf,
+  writeFlowKey,
+  type FlowKey,
+  type PacketPool,
+} from '@ngisec/core';
 import { checksum, icmp, ip, ipv4, write16, write32 } from '@ngisec/wire';
 import { ipAdjustment, transportAdjustment, type BindingTable } from './binding-table.ts';
 
@@ -72,4 +79,22 @@ function translate(
   if (pool.checksumPending[packet] === 0) {
     ip.adjustTransportChecksum(bytes, transport, protocol, transportAdjusted);
   }
+}
+
+/** Writes another tuple over the headers of any packet. `scratch` may not be `to`. */
+export function retranslate(pool: PacketPool, packet: number, scratch: FlowKey, to: FlowKey): void {
+  readKey(pool, packet, scratch);
+  translate(pool, packet, to, ipAdjustment(scratch, to), transportAdjustment(scratch, to));
+}
+
+/** The packet's tuple as it stands. */
+export function readKey(pool: PacketPool, packet: number, key: FlowKey): void {
+  const [start, transport] = [pool.start[packet]!, pool.transport[packet]!];
+  writeFlowKey(key, pool.bytes, start, transport, pool.family[packet]!, pool.protocol[packet]!);
+}
+
+/** The tuple of a packet that arrived, turned to how this node sends. `scratch` may not be `key`. */
+export function readKeyAsSent(pool: PacketPool, packet: number, scratch: FlowKey, key: FlowKey): void {
+  readKey(pool, packet, scratch);
+  reverseFlowKey(scratch, key);
 }

@@ -66,7 +66,7 @@ export class GatewayBench {
       peers: [{ name: 'peer', addresses: far, prefixes: farLan, channel: this.peer, tls }],
     };
     this.table = new BindingTable(seededRandom(side === 'a' ? 1 : 2), { capacity: 256, ...limits });
-    this.duplicator = new StageBench(duplicator, setting);
+    this.duplicator = new StageBench(duplicator(this.site), setting);
     this.nat = new StageBench(nat(this.table, this.site), setting);
     this.tls = new StageBench(tlsClassifier(this.table, this.site, this.sad), setting);
     this.reverseNat = new StageBench(reverseNat(this.table, this.site, this.sad), setting);

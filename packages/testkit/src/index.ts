@@ -9,6 +9,7 @@ export * from './endpoint/tcp-segment.ts';
 export * from './endpoint/udp-layer.ts';
 export * from './esp-tunnel.ts';
 export * from './ip-packet.ts';
+export * from './masquerade.ts';
 export * from './mutations.ts';
 export * from './packet-builders.ts';
 export * from './packet-text.ts';

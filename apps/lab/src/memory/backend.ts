@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import type { Backend, BackendOptions, Check, Observations } from '../check.ts';
 import { writeLabKeyLog } from '../key-log.ts';
 import { legs, type Leg } from '../topology.ts';
+import { DisclosureWatch } from '../disclosure-watch.ts';
+import { isHidden } from '../modes.ts';
 import { WireObserver } from '../wire-observer.ts';
 import { flipEveryBit, reorderAndDuplicate, replayEverything } from './attacks.ts';
 import { MemoryLaboratory } from './laboratory.ts';
@@ -39,12 +41,18 @@ async function run(options: BackendOptions): Promise<Observations> {
     const reports = lab.reports();
     const wire = new WireObserver(lab.files.channels);
     for (const leg of legs) for (const { octets } of captured[leg]) wire.observe(leg, octets);
+    const watch = new DisclosureWatch(lab.files);
+    for (const leg of legs) for (const { octets } of captured[leg]) watch.observe(leg, octets);
     if (options.pcapDirectory !== undefined) {
       writeCaptures(options.pcapDirectory, captured);
       writeLabKeyLog(options.pcapDirectory, lab.files);
     }
     progress('attacks: every bit flipped, replays, reordering');
-    const extraChecks = [...attack(lab, mode), afterwards(lab)];
+    const extraChecks = [
+      ...(isHidden(mode) ? [watch.check(reports)] : []),
+      ...attack(lab, mode),
+      afterwards(lab),
+    ];
     const digest = createHash('sha256');
     for (const leg of legs) digest.update(captureDigest(captured[leg]));
     return {
@@ -61,7 +69,7 @@ async function run(options: BackendOptions): Promise<Observations> {
 }
 
 function attack(lab: MemoryLaboratory, mode: BackendOptions['mode']): Check[] {
-  const flippedOn: readonly Leg[] = mode === 'vpn' ? ['wan', 'lan-b'] : ['lan-b'];
+  const flippedOn: readonly Leg[] = mode !== 'lan' ? ['wan', 'lan-b'] : ['lan-b'];
   return [
     ...flippedOn.flatMap((leg) => ([4, 6] as const).map((family) => flipEveryBit(lab, leg, family))),
     ...flippedOn.map((leg) => replayEverything(lab, leg)),

@@ -9,6 +9,7 @@ import {
 import { load, assemble, reportOf, type Loaded, type Node, type NodeReport } from '@ngisec/runtime';
 import {
   directPorts,
+  Masquerade,
   Router,
   SimulatedDevice,
   SimulatedNetwork,
@@ -18,12 +19,19 @@ import {
 } from '@ngisec/testkit';
 import { shim } from '@ngisec/ipsec';
 import { BindingTable, BindingTableToken } from '@ngisec/stage-nat';
+import { ip } from '@ngisec/wire';
 import { ContainerModule, type ContainerModuleLoadOptions } from 'inversify';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeNodeFiles, writeNodeFiles, type LabMode, type NodeFiles } from '../node-files.ts';
+import { meetingOf, services, type Meeting } from '../meeting.ts';
+import { makeNodeFiles, writeNodeFiles, type NodeFiles } from '../node-files.ts';
+import { hasGateways, type LabMode } from '../modes.ts';
 import { MTU_BYTES, sites, type Leg, type NodeName } from '../topology.ts';
+
+const protocols = { icmp: ip.ICMP, tcp: ip.TCP, udp: ip.UDP } as const;
+/** TCPSec repeats a transport header. */
+const TCP_HEADER_BYTES_MAX = 60;
 
 /** One node of ours in the simulated network. */
 export interface LabNode {
@@ -51,6 +59,9 @@ export class MemoryLaboratory {
   readonly links: Readonly<Record<Leg, SimulatedLink>>;
   readonly stacks: { readonly a: Stack; readonly b: Stack };
   readonly inet = new Router();
+  readonly meeting: Meeting;
+  /** Ordinary NATs in the gateways' places. */
+  readonly masquerades = new Map<NodeName, Masquerade>();
   /** Each gateway's bindings. */
   readonly bindings = new Map<NodeName, BindingTable>();
   readonly #bind: LaboratoryOptions['bind'];
@@ -65,6 +76,7 @@ export class MemoryLaboratory {
     this.#bind = bind;
     this.network = new SimulatedNetwork(seed);
     this.files = files;
+    this.meeting = meetingOf(mode);
     const { network } = this;
     const latency = { latencyMs: 1, mtuBytes: MTU_BYTES };
     this.links = {
@@ -77,7 +89,8 @@ export class MemoryLaboratory {
     const [stackB, insideB] = directPorts();
     // In mode tls the hosts are ordinary ones, on the link itself.
     const isBare = mode === 'tls';
-    const stackMtu = isBare ? MTU_BYTES : MTU_BYTES - shim.bytesMax('aes-128-gcm', 6);
+    const shimBytes = shim.bytesMax('aes-128-gcm', 6) + (mode === 'tcpsec' ? TCP_HEADER_BYTES_MAX : 0);
+    const stackMtu = isBare ? MTU_BYTES : MTU_BYTES - shimBytes;
     const setting = { clock: network.clock, random: network.random };
     this.stacks = {
       a: new Stack(
@@ -101,8 +114,13 @@ export class MemoryLaboratory {
       for (const prefix of sites.a.prefixes) this.inet.addRoute(prefix, this.links.wan.b);
       for (const prefix of sites.b.prefixes) this.inet.addRoute(prefix, wanB.a);
     } else {
-      this.#addNode(loaded, 'gw-a', 'gateway', this.links['lan-a'].b, this.links.wan.a);
-      this.#addNode(loaded, 'gw-b', 'gateway', this.links['lan-b'].a, wanB.b);
+      if (hasGateways(mode)) {
+        this.#addNode(loaded, 'gw-a', 'gateway', this.links['lan-a'].b, this.links.wan.a);
+        this.#addNode(loaded, 'gw-b', 'gateway', this.links['lan-b'].a, wanB.b);
+      } else {
+        this.#addMasquerade('gw-a', sites.a.wan, this.links['lan-a'].b, this.links.wan.a);
+        this.#addMasquerade('gw-b', sites.b.wan, this.links['lan-b'].a, wanB.b);
+      }
       for (const address of sites.a.wan) this.inet.addRoute(address, this.links.wan.b);
       for (const address of sites.b.wan) this.inet.addRoute(address, wanB.a);
     }
@@ -150,6 +168,11 @@ export class MemoryLaboratory {
       note(`${name} device ttlExpired`, ttlExpired);
       note(`${name} device tooLong`, tooLong);
     }
+    for (const [name, { counters }] of this.masquerades) {
+      note(`${name} nat unknown`, counters.unknown);
+      note(`${name} nat malformed`, counters.malformed);
+      note(`${name} nat ttlExpired`, counters.ttlExpired);
+    }
     const { noRoute, ttlExpired, malformed } = this.inet.counters;
     note('inet noRoute', noRoute);
     note('inet ttlExpired', ttlExpired);
@@ -189,6 +212,20 @@ export class MemoryLaboratory {
     const node = assemble(entry.application, entry.configuration, entry.keyFile.channels, surroundings);
     device.onReadable = () => void node.graph.poll();
     this.nodes.set(name, { loaded: entry, node, device });
+  }
+
+  #addMasquerade(
+    name: 'gw-a' | 'gw-b',
+    addresses: readonly string[],
+    inside: PacketPort,
+    outside: PacketPort,
+  ): void {
+    const forwards = services().map(({ protocol, port = 0, host, hostPort = 0 }) => ({
+      protocol: protocol === 'icmp' && host.includes(':') ? ip.ICMPV6 : protocols[protocol],
+      ...{ port, host, hostPort },
+    }));
+    const options = { inside, outside, addresses, forwards: name === 'gw-b' ? forwards : [] };
+    this.masquerades.set(name, new Masquerade(options));
   }
 
   #addRouter(site: 'a' | 'b', lan: PacketPort, wan: PacketPort): void {

@@ -191,7 +191,7 @@ export async function tlsInMemory(options: RunOptions): Promise<Outcome> {
     const checks = [
       transfersArrive({ transfers }),
       datagramsReturn(datagrams),
-      serverSeesClient({ transfers, datagrams }),
+      serverSeesClient('tls', { transfers, datagrams }),
       ...seen,
       {
         name: 'gateways add no secrecy: what an application does not encrypt itself is readable on the WAN',

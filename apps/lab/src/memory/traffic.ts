@@ -9,11 +9,10 @@ import {
   type SeenSocket,
   type Transfer,
 } from '../check.ts';
+import { ECHO_PORT, HTTP_PORT } from '../meeting.ts';
 import { sites } from '../topology.ts';
 import type { MemoryLaboratory } from './laboratory.ts';
 
-export const HTTP_PORT = 8080;
-export const ECHO_PORT = 9000;
 const FAMILIES = [4, 6] as const;
 const LIMIT_MS = 600_000;
 const UDP_PAYLOAD_MAX = 1400;
@@ -50,7 +49,7 @@ export function startTransfer(
   payload: Buffer,
   port = HTTP_PORT,
 ): RunningTransfer {
-  const { network, stacks } = lab;
+  const { network, stacks, meeting } = lab;
   const { clock } = network;
   const startMs = clock.nowMs();
   let endMs = startMs;
@@ -69,7 +68,10 @@ export function startTransfer(
     };
     collect(connection, answer);
   });
-  const client = stacks.a.tcp.connect({ address: sites.b.host[family === 4 ? 0 : 1], port });
+  const client = stacks.a.tcp.connect({
+    address: meeting.servers[family === 4 ? 0 : 1],
+    port: port === HTTP_PORT ? meeting.httpPort : port,
+  });
   if (direction === 'upload') client.write(payload);
   else collect(client, arrived);
   client.close();
@@ -98,10 +100,11 @@ export function startTransfer(
 /** Datagrams of many sizes, echoed by the server, at one a millisecond. */
 export function runDatagrams(lab: MemoryLaboratory, { datagramCount }: BackendOptions): Datagrams[] {
   const { a, b } = lab.stacks;
+  const { servers, echoPort } = lab.meeting;
   return FAMILIES.map((family, index): Datagrams => {
     const server = b.udp.bind(ECHO_PORT);
     const client = a.udp.bind();
-    const address = sites.b.host[index]!;
+    const address = servers[index]!;
     const sizes = datagramSizes(datagramCount, UDP_PAYLOAD_MAX);
     const payloads = new Set(sizes.map((size, at) => sha256(markedPayload(size, at % 1000))));
     let received = 0;
@@ -114,7 +117,7 @@ export function runDatagrams(lab: MemoryLaboratory, { datagramCount }: BackendOp
     };
     client.onDatagram = (payload) => void (payloads.has(sha256(payload)) && (echoed += 1));
     sizes.forEach((size, at) => {
-      lab.network.clock.schedule(at, () => client.sendTo(address, ECHO_PORT, markedPayload(size, at % 1000)));
+      lab.network.clock.schedule(at, () => client.sendTo(address, echoPort, markedPayload(size, at % 1000)));
     });
     lab.network.run(datagramCount + 1000);
     server.close();
@@ -126,7 +129,7 @@ export function runDatagrams(lab: MemoryLaboratory, { datagramCount }: BackendOp
 
 export function runPings(lab: MemoryLaboratory, { pingCount }: BackendOptions): Pings[] {
   return FAMILIES.map((family, index) => {
-    const run = lab.stacks.a.icmp.ping(sites.b.host[index]!, pingCount, markedPayload(56, 999));
+    const run = lab.stacks.a.icmp.ping(lab.meeting.servers[index]!, pingCount, markedPayload(56, 999));
     lab.network.run(pingCount * 1000 + 1000);
     return { family, sent: pingCount, received: run.replies.length };
   });

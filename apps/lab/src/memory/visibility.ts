@@ -254,7 +254,10 @@ function recordsEqualWire({ records, crossed }: Watched): Check {
   };
 }
 
-/** The records' only surplus over the stacks' own packets: control messages of UDP and ICMP flows, which the hosts count. */
+/**
+ * The records' only surplus over the stacks' own packets: control messages of UDP and ICMP flows, which the
+ * hosts count.
+ */
 function recordsEqualStacks(watched: Watched): Check {
   const records = ledgerOf(watched.records);
   const { emitted } = watched;

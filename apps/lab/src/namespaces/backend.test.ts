@@ -22,6 +22,9 @@ run('scenarios on real Linux stacks', () => {
     ['vpn --interception tc --no-offload', 16],
     ['lan --interception tc', 16],
     ['lan --interception rules', 16],
+    ['n2n --interception tc', 16],
+    ['n2n --interception rules', 16],
+    ['tcpsec', 16],
     ['attack', 6],
   ])(
     '%s: every check passes',

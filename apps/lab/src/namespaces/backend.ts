@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Backend, BackendOptions, Check, Observations } from '../check.ts';
 import { writeLabKeyLog } from '../key-log.ts';
+import { meetingOf } from '../meeting.ts';
+import { DisclosureWatch } from '../disclosure-watch.ts';
 import { makeNodeFiles, writeNodeFiles, type NodeFiles } from '../node-files.ts';
-import type { NodeName } from '../topology.ts';
+import { hasGateways, isHidden } from '../modes.ts';
+import type { Leg, NodeName } from '../topology.ts';
 import { WireObserver } from '../wire-observer.ts';
 import { Capture } from './capture.ts';
 import {
@@ -20,12 +23,21 @@ import {
 } from './extra-checks.ts';
 import { Interruption } from './interruption.ts';
 import { machineState } from './machine-state.ts';
+import { conntrackCheck } from './masquerade.ts';
 import { Network } from './network.ts';
 import { NodeProcess } from './node-process.ts';
 import { experiments } from './stay.ts';
 import { makeTraffic, startWebServer } from './traffic.ts';
 
 export { available } from './availability.ts';
+
+const routingOf = {
+  vpn: 'public',
+  n2n: 'public',
+  lan: 'private',
+  tcpsec: 'masqueraded',
+  tls: 'public',
+} as const;
 
 /** Real Linux stacks, one a namespace, with one process of ours for each host and gateway of the mode. Needs root. */
 export const namespacesBackend: Backend = {
@@ -41,7 +53,7 @@ export const namespacesBackend: Backend = {
     try {
       options.progress('building five network namespaces and the links between them');
       const startedMs = performance.now();
-      network = new Network({ routing: options.mode === 'vpn' ? 'public' : 'private' });
+      network = new Network({ routing: routingOf[options.mode] });
       return await new Laboratory(network, directory, options, startedMs, interruption).run();
     } finally {
       await close();
@@ -84,7 +96,12 @@ class Laboratory {
     for (const node of this.#nodes.values()) progress(await node.ready());
     const bringUpSeconds = ((performance.now() - this.#startedMs) / 1000).toFixed(1);
     const wire = new WireObserver(this.#files.channels);
-    const capture = new Capture(this.#network, wire, this.#options.pcapDirectory);
+    const watch = isHidden(this.#options.mode) ? new DisclosureWatch(this.#files) : undefined;
+    const observe = (leg: Leg, octets: Uint8Array): void => {
+      wire.observe(leg, octets);
+      watch?.observe(leg, octets);
+    };
+    const capture = new Capture(this.#network, { observe }, this.#options.pcapDirectory);
     const { curlTransfers, figures, ...traffic } = await makeTraffic(this.#network, this.#options, () =>
       capture.settle(),
     );
@@ -94,14 +111,17 @@ class Laboratory {
       captureCheck(lost, capture.packets),
       ...curlCheck(curlTransfers),
       keyFileCheck(this.#nodes),
+      ...(watch === undefined ? [] : [watch.check(reports)]),
+      ...(this.#options.mode === 'tcpsec' ? [conntrackCheck(this.#network)] : []),
     ];
-    if (this.#options.mode === 'vpn') {
+    if (hasGateways(this.#options.mode)) {
       progress('looking for data keys in the memory of the gateways');
       checks.push(memoryCheck(this.#nodes, this.#files));
     }
+    const meeting = meetingOf(this.#options.mode);
     if (stay === true) await this.#stay();
     progress('killing host-a, then stopping the others: what do they leave behind?');
-    checks.push(await killCheck(this.#network, this.#nodes.get('host-a')!, this.#files));
+    checks.push(await killCheck(this.#network, this.#nodes.get('host-a')!, this.#files, meeting));
     checks.push(await tearDownCheck(this.#network, this.#nodes, this.#before));
     return {
       files: this.#files,
@@ -125,7 +145,8 @@ class Laboratory {
 
   async #stay(): Promise<void> {
     const server = await startWebServer(this.#network);
-    for (const line of experiments(this.#network)) this.#options.progress(line);
+    for (const line of experiments(this.#network, meetingOf(this.#options.mode)))
+      this.#options.progress(line);
     await this.#interruption.next();
     await server.stop();
   }

@@ -22,6 +22,10 @@ const IDLE_MS = 5;
 /** Nothing for that long: what was sent has arrived. */
 const SETTLED_MS = 60;
 
+export interface PacketObserver {
+  observe(leg: Leg, octets: Uint8Array): void;
+}
+
 interface LegCapture {
   readonly leg: Leg;
   readonly tap: PacketTap;

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import type { Check, Transfer } from '../check.ts';
+import type { Meeting } from '../meeting.ts';
 import type { LabChannel, NodeFiles } from '../node-files.ts';
-import { gateways, legs, sites, type Leg, type NodeName } from '../topology.ts';
+import { gateways, legs, type Leg, type NodeName } from '../topology.ts';
 import { WireObserver } from '../wire-observer.ts';
 import { Capture } from './capture.ts';
 import { difference, machineState } from './machine-state.ts';
@@ -67,12 +68,13 @@ export async function killCheck(
   network: Network,
   node: NodeProcess,
   { channels }: NodeFiles,
+  meeting: Meeting,
 ): Promise<Check> {
   node.program.signal('SIGKILL');
   await node.program.exited;
   const observer = new WireObserver(channels);
   const capture = new Capture(network, observer);
-  const errors = [await connectOnce(network, 4), await connectOnce(network, 6)];
+  const errors = [await connectOnce(network, meeting, 4), await connectOnce(network, meeting, 6)];
   await capture.settle();
   await capture.close();
   const escaped = legs.reduce((sum, leg) => {
@@ -85,7 +87,7 @@ export async function killCheck(
     name: 'a killed host refuses what it protected, and `ngisec down` restores the machine',
     rows: ['#104', '#106'],
     passed: isRefused && escaped === 0 && said.endsWith(': undone'),
-    detail: `connections to ${sites.b.host.join(' and ')}: ${errors.join(', ')}; ${escaped} packets left; ${said}`,
+    detail: `connections to ${meeting.servers.join(' and ')}: ${errors.join(', ')}; ${escaped} packets left; ${said}`,
   };
 }
 

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { sites, type NodeName, type Site } from '../topology.ts';
 import { attempt, run } from './command.ts';
 import { enter } from './enter.ts';
+import { masquerade } from './masquerade.ts';
 import { Program } from './program.ts';
 
 export const places = ['host-a', 'gw-a', 'inet', 'gw-b', 'host-b'] as const;
@@ -12,14 +13,15 @@ export type Place = NodeName | 'inet';
 export interface NetworkOptions {
   /**
    * `private`: gateways and `inet` forward between the sites' private prefixes. `public`: `inet` knows
-   * public ones only.
+   * public ones only. `masqueraded`: the same, and the gateways are ordinary Linux NATs.
    */
-  readonly routing: 'public' | 'private';
+  readonly routing: 'public' | 'private' | 'masqueraded';
 }
 
 const routers: Record<NetworkOptions['routing'], readonly Place[]> = {
   public: ['inet'],
   private: ['inet', 'gw-a', 'gw-b'],
+  masqueraded: ['inet', 'gw-a', 'gw-b'],
 };
 
 /** Set before any interface exists, so that interfaces come up without delay and stay quiet. */
@@ -54,6 +56,7 @@ export class Network {
       this.#link('host-b', 'lan0', 'gw-b', 'lan0');
       this.#address('a', 'host-a', 'gw-a', 'a0');
       this.#address('b', 'host-b', 'gw-b', 'b0');
+      if (routing === 'masqueraded') masquerade(this);
       if (routing === 'private') Object.values(sites).forEach((site) => this.#knowPrivate(site));
     } catch (error) {
       this.#remove();

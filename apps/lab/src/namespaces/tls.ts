@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MARKER, type Check, type Observations, type Transfer } from '../check.ts';
-import { everyPacketAccountedFor, HTTP_PORT, serverSeesClient, transfersArrive } from '../judge.ts';
+import { everyPacketAccountedFor, serverSeesClient, transfersArrive } from '../judge.ts';
+import { HTTP_PORT } from '../meeting.ts';
 import { makeNodeFiles, TLS_PORT, writeNodeFiles } from '../node-files.ts';
 import type { Outcome, RunOptions } from '../scenarios.ts';
 import { TlsObserver } from '../tls-observer.ts';
@@ -81,7 +82,7 @@ class TlsLaboratory {
     const transfers = await this.#transfers();
     const checks: Check[] = [
       transfersArrive({ transfers }),
-      serverSeesClient({ transfers, datagrams: [] }),
+      serverSeesClient('tls', { transfers, datagrams: [] }),
       await this.#openssl('openssl s_client and s_server talk TLS 1.3', ['#9', '#86'], '-tls1_3'),
       await this.#openssl('openssl s_client and s_server talk DTLS 1.2', ['#88'], '-dtls1_2'),
     ];

@@ -7,7 +7,8 @@ import {
   type Pings,
   type Transfer,
 } from '../check.ts';
-import { ECHO_PORT, HTTP_PORT } from '../judge.ts';
+import type { LabMode } from '../modes.ts';
+import { ECHO_PORT, HTTP_PORT, meetingOf, type Meeting } from '../meeting.ts';
 import { MTU_BYTES, sites } from '../topology.ts';
 import { find } from './command.ts';
 import type { Network } from './network.ts';
@@ -22,6 +23,8 @@ type Family = (typeof families)[number];
 /** What protection adds to a packet at most, as the host's route leaves room for it. */
 const SHIM_BYTES_MAX = 29;
 const LARGEST_DATAGRAM = { 4: MTU_BYTES - SHIM_BYTES_MAX - 20 - 8, 6: MTU_BYTES - SHIM_BYTES_MAX - 40 - 8 };
+/** For a second one TCPSec leaves room on the route, whatever the protocol. */
+const TCP_HEADER_BYTES_MAX = 60;
 const CURL_OCTETS = 65_536;
 const PING_INTERVAL_SECONDS = '0.02';
 
@@ -29,11 +32,10 @@ const own = (name: string): string[] => [
   process.execPath,
   fileURLToPath(new URL(`./programs/${name}.js`, import.meta.url)),
 ];
-const addressOf = (site: keyof typeof sites, family: Family): string =>
-  sites[site].host[family === 4 ? 0 : 1];
-export const urlOf = (family: Family): string => {
-  const address = addressOf('b', family);
-  return `http://${family === 4 ? address : `[${address}]`}:${HTTP_PORT}/`;
+const serverOf = ({ servers }: Meeting, family: Family): string => servers[family === 4 ? 0 : 1];
+export const urlOf = (meeting: Meeting, family: Family): string => {
+  const address = serverOf(meeting, family);
+  return `http://${family === 4 ? address : `[${address}]`}:${meeting.httpPort}/`;
 };
 
 export interface Traffic {
@@ -60,9 +62,10 @@ export async function startWebServer(
 /** Programs on both hosts talk to each other, both families; `afterEach` is called when one is done. */
 export async function makeTraffic(
   network: Network,
-  { transferOctets, datagramCount, pingCount, progress }: BackendOptions,
+  { mode, transferOctets, datagramCount, pingCount, progress }: BackendOptions,
   afterEach: () => Promise<void>,
 ): Promise<Traffic> {
+  const meeting = meetingOf(mode);
   const transfers: Transfer[] = [];
   const curlTransfers: Transfer[] = [];
   const datagrams: Datagrams[] = [];
@@ -73,7 +76,7 @@ export async function makeTraffic(
   const hasPing = find('ping') !== undefined;
   for (const family of families) {
     for (const direction of ['download', 'upload'] as const) {
-      const transfer = await transferOnce(network, server, family, direction, transferOctets);
+      const transfer = await transferOnce(network, meeting, server, family, direction, transferOctets);
       transfers.push(transfer);
       const rate = Math.round((8 * transfer.octets) / transfer.seconds / 1e6);
       figures[`IPv${family} ${direction}, Mbit/s`] = rate;
@@ -81,14 +84,14 @@ export async function makeTraffic(
       await afterEach();
     }
     if (hasCurl) {
-      curlTransfers.push(await curlOnce(network, server, family));
+      curlTransfers.push(await curlOnce(network, meeting, server, family));
       progress(`IPv${family} curl, as the distribution ships it: ${CURL_OCTETS} octets`);
     }
-    const series = await sendDatagrams(network, family, datagramCount);
+    const series = await sendDatagrams(network, mode, family, datagramCount);
     datagrams.push(series);
     progress(`IPv${family} UDP: ${datagramCount} datagrams, ${series.echoed} came back`);
     if (hasPing) {
-      const { medianMs, ...count } = pingOften(network, family, pingCount);
+      const { medianMs, ...count } = pingOften(network, meeting, family, pingCount);
       pings.push(count);
       figures[`IPv${family} ping median, ms`] = medianMs;
       progress(`IPv${family} ping: ${count.received} of ${count.sent} answered, median ${medianMs} ms`);
@@ -102,12 +105,13 @@ export async function makeTraffic(
 
 async function transferOnce(
   network: Network,
+  meeting: Meeting,
   server: Program,
   family: Family,
   direction: Transfer['direction'],
   octets: number,
 ): Promise<Transfer> {
-  const words = [direction, urlOf(family), String(octets), String(family)];
+  const words = [direction, urlOf(meeting, family), String(octets), String(family)];
   const client = network.start('host-a', [...own('http-client'), ...words], `the IPv${family} ${direction}`);
   const minutes = 5 * 60_000;
   const [served, fetched] = await Promise.all([server.json<Served>(minutes), client.json<Fetched>(minutes)]);
@@ -130,9 +134,14 @@ function pair(family: Family, direction: Transfer['direction'], served: Served, 
 }
 
 /** A program that certainly was not written for this. */
-async function curlOnce(network: Network, server: Program, family: Family): Promise<Transfer> {
+async function curlOnce(
+  network: Network,
+  meeting: Meeting,
+  server: Program,
+  family: Family,
+): Promise<Transfer> {
   const format = '{"address":"%{local_ip}","port":%{local_port},"seconds":%{time_total}}';
-  const url = `${urlOf(family)}?octets=${CURL_OCTETS}&salt=${family}`;
+  const url = `${urlOf(meeting, family)}?octets=${CURL_OCTETS}&salt=${family}`;
   const program = network.start(
     'host-a',
     [
@@ -154,12 +163,20 @@ async function curlOnce(network: Network, server: Program, family: Family): Prom
   return pair(family, 'download', served, fetched);
 }
 
-async function sendDatagrams(network: Network, family: Family, count: number): Promise<Datagrams> {
-  const largest = LARGEST_DATAGRAM[family];
-  const words = [addressOf('b', family), String(ECHO_PORT), String(count), String(largest)];
-  const server = network.start('host-b', [...own('udp-echo'), ...words], 'the echo server');
+async function sendDatagrams(
+  network: Network,
+  mode: LabMode,
+  family: Family,
+  count: number,
+): Promise<Datagrams> {
+  const meeting = meetingOf(mode);
+  const largest = LARGEST_DATAGRAM[family] - (mode === 'tcpsec' ? TCP_HEADER_BYTES_MAX : 0);
+  const series = [String(count), String(largest)];
+  const listening = [sites.b.host[family === 4 ? 0 : 1], String(ECHO_PORT), ...series];
+  const sending = [serverOf(meeting, family), String(meeting.echoPort), ...series];
+  const server = network.start('host-b', [...own('udp-echo'), ...listening], 'the echo server');
   await server.json();
-  const client = network.start('host-a', [...own('udp-client'), ...words], 'the datagram client');
+  const client = network.start('host-a', [...own('udp-client'), ...sending], 'the datagram client');
   const sent = await client.json<Echoed>(60_000);
   const [echoed] = await Promise.all([server.json<Echoed>(), server.stop()]);
   return {
@@ -173,11 +190,16 @@ async function sendDatagrams(network: Network, family: Family, count: number): P
 }
 
 /** Echo requests that carry the marker behind ping's own time stamp. */
-function pingOften(network: Network, family: Family, count: number): Pings & { readonly medianMs: number } {
+function pingOften(
+  network: Network,
+  meeting: Meeting,
+  family: Family,
+  count: number,
+): Pings & { readonly medianMs: number } {
   const pattern = Buffer.from(MARKER, 'latin1').toString('hex');
   const words = ['-n', '-c', String(count), '-i', PING_INTERVAL_SECONDS, '-W', '3', '-p', pattern];
   // ping ends with 1 where no answer came: that is a result, not a failure.
-  const command = ['sh', '-c', `ping ${words.join(' ')} ${addressOf('b', family)} || true`];
+  const command = ['sh', '-c', `ping ${words.join(' ')} ${serverOf(meeting, family)} || true`];
   const times = [...network.run('host-a', command).matchAll(/ time=([\d.]+) ms/g)].map(([, time]) =>
     Number(time),
   );
@@ -186,10 +208,10 @@ function pingOften(network: Network, family: Family, count: number): Pings & { r
 }
 
 /** Tries to reach the far host; resolves to the error's code, or `connected`. */
-export async function connectOnce(network: Network, family: Family): Promise<string> {
+export async function connectOnce(network: Network, meeting: Meeting, family: Family): Promise<string> {
   const client = network.start(
     'host-a',
-    [...own('http-client'), 'download', urlOf(family), '1', '0'],
+    [...own('http-client'), 'download', urlOf(meeting, family), '1', '0'],
     'a connection',
   );
   const { error = 'connected' } = await client.json<{ error?: string }>();
