@@ -63,6 +63,16 @@ describe('the gateway’s graph', () => {
     ]);
   });
 
+  test('#86 #95 a monitor sees all of a tls flow that leaves for the LAN', () => {
+    const spec = gatewayGraph({ lan: ['10.1.0.0/24'], tls: true, monitor: {} });
+    expect(checkGraph(spec, registry())).toEqual([]);
+    expect(spec.links.filter((link) => link.endsWith('monitor.egress'))).toEqual([
+      'lan-seal.out -> monitor.egress',
+      'reverse-nat.data -> monitor.egress',
+      'reverse-nat.clear -> monitor.egress',
+    ]);
+  });
+
   test('is the one its configuration asks for', () => {
     expect(application.graph(configuration)).toEqual(gatewayGraph({ lan: ['10.1.0.0/24'] }));
   });

@@ -91,7 +91,7 @@ export function gatewayGraph(options: {
     graph.link(tls.out.control, duplicate.in.tls);
     graph.link(tls.out.leaving, nat.in.tls);
     graph.link(tls.out.arriving, reverseNat.in.tls);
-    graph.link(reverseNat.out.clear, device.in.inbound);
+    graph.link(reverseNat.out.clear, lan);
   }
   return graph.spec();
 }

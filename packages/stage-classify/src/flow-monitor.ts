@@ -22,7 +22,10 @@ export const flowMonitorDescriptor = describeStage({
   specifications: ['draft section 9', 'RFC 5470 section 5', 'RFC 7012', '#95', '#133'],
   inputs: {
     ingress: { accepts: ['ip'], description: 'Checked packets that come in at the observed side.' },
-    egress: { accepts: ['sealed', 'translated'], description: 'Packets about to leave at that side.' },
+    egress: {
+      accepts: ['sealed', 'translated', 'clear'],
+      description: 'Packets about to leave at that side.',
+    },
   },
   outputs: {
     ingress: { emits: 'ip', description: 'The same packets, unchanged and in order.' },
