@@ -2,6 +2,7 @@ import type { Backend, BackendOptions, Check, ScenarioResult } from './check.ts'
 import { judge } from './judge.ts';
 import { memoryBackend } from './memory/backend.ts';
 import { healFlush } from './memory/healing.ts';
+import { manyHosts } from './memory/many-hosts.ts';
 import { namespacesBackend } from './namespaces/backend.ts';
 import type { LabMode } from './modes.ts';
 
@@ -52,6 +53,12 @@ export const scenarios: readonly Scenario[] = [
     name: 'tcpsec',
     summary: 'TCPSec and UDPSec between hosts behind ordinary NATs, which run nothing of ours',
     run: onBoth('tcpsec'),
+  },
+  {
+    name: 'many-hosts',
+    summary:
+      'twenty hosts behind one address, with equal ports, talk to one server; then their NAT forgets them',
+    run: { memory: manyHosts },
   },
   {
     name: 'heal-flush',
