@@ -6,7 +6,7 @@ import { BindingTable, type BindingLimits } from '../src/binding-table.ts';
 import { duplicator } from '../src/duplicator.ts';
 import { nat } from '../src/nat.ts';
 import { reverseNat } from '../src/reverse-nat.ts';
-import type { Site } from '../src/site.ts';
+import type { Service, Site } from '../src/site.ts';
 
 const { provider } = chooseProvider('node');
 const prefixes = (...texts: string[]): Prefix[] => texts.map((text) => parsePrefix(text)!);
@@ -47,6 +47,7 @@ export class GatewayBench {
     side: 'a' | 'b',
     setting: BenchSetting & { clock: VirtualClock },
     limits: Partial<BindingLimits> = {},
+    { mode = 'vpn', services = [] }: { mode?: 'vpn' | 'n2n'; services?: readonly Service[] } = {},
   ) {
     const [own, far] = side === 'a' ? [wanA, wanB] : [wanB, wanA];
     const [ownLan, farLan] = side === 'a' ? [lanA, lanB] : [lanB, lanA];
@@ -60,7 +61,10 @@ export class GatewayBench {
     this.site = {
       addresses: own,
       prefixes: ownLan,
-      peers: [{ name: 'peer', addresses: far, prefixes: farLan, channel: this.peer }],
+      peers: [
+        { name: 'peer', addresses: far, prefixes: mode === 'n2n' ? [] : farLan, channel: this.peer, mode },
+      ],
+      services,
     };
     this.table = new BindingTable(seededRandom(side === 'a' ? 1 : 2), { capacity: 256, ...limits });
     this.duplicator = new StageBench(duplicator(this.site), setting);
