@@ -22,7 +22,7 @@ controlMessage.writeDeclaration(declaration, 0, 0x1234, 1, 3);
 const ends4 = { src: '10.1.0.2', dst: '203.0.113.2' };
 const ends6 = { src: 'fd01::2', dst: '2001:db8:b::2' };
 const options = Uint8Array.of(2, 4, 5, 0xb4);
-const syn = { sport: 40000, dport: 80, flags: tcp.SYN, sequence: 7, options, payload: data };
+const syn = { sport: 40000, dport: 80, flags: tcp.SYN, seq: 7, options, payload: data };
 const { transportData, controlMessage: message } = nextHeaders;
 const cases: readonly [string, Uint8Array, number][] = [
   ['SYN', buildTcp({ ...ends4, ...syn }), transportData],
