@@ -2,7 +2,7 @@ import { PacketPool } from '@ngisec/core';
 import { chooseProvider, Sad, shim, type Scope, type SuiteName } from '@ngisec/ipsec';
 import type { NodeReport } from '@ngisec/runtime';
 import { preparePacket } from '@ngisec/testkit';
-import { esp, ip, parseAddress } from '@ngisec/wire';
+import { ip, parseAddress } from '@ngisec/wire';
 import type { Check } from './check.ts';
 import type { NodeFiles } from './node-files.ts';
 import { sites, type Leg, type NodeName } from './topology.ts';

@@ -55,7 +55,9 @@ async function run(scenario: Scenario, options: Options): Promise<ScenarioResult
 }
 
 function find(name: string): Scenario {
-  const scenario = scenarios.find((candidate) => candidate.name === name);
+  // UDPSec is what TCPSec is called over UDP; one scenario shows both.
+  const asked = name === 'udpsec' ? 'tcpsec' : name;
+  const scenario = scenarios.find((candidate) => candidate.name === asked);
   if (scenario !== undefined) return scenario;
   say(
     `no scenario "${name}"${suggest(

@@ -5,8 +5,8 @@ import { healFlush } from './memory/healing.ts';
 import { visibility } from './memory/visibility.ts';
 import { attack } from './namespaces/attack.ts';
 import { tlsInMemory } from './memory/tls.ts';
+import { manyHosts } from './memory/many-hosts.ts';
 import { namespacesBackend } from './namespaces/backend.ts';
-import type { LabMode } from './modes.ts';
 import { tlsInNamespaces } from './namespaces/tls.ts';
 
 export type BackendName = ScenarioResult['backend'];
@@ -61,6 +61,12 @@ export const scenarios: readonly Scenario[] = [
     name: 'tcpsec',
     summary: 'TCPSec and UDPSec between hosts behind ordinary NATs, which run nothing of ours',
     run: onBoth('tcpsec'),
+  },
+  {
+    name: 'many-hosts',
+    summary:
+      'twenty hosts behind one address, with equal ports, talk to one server; then their NAT forgets them',
+    run: { memory: manyHosts },
   },
   {
     name: 'heal-flush',

@@ -11,7 +11,7 @@ import { tlsClassifier } from './tls-classifier.ts';
 const setting = { prepare: preparePacket, clock: new VirtualClock() };
 const tlsRules = [ip.TCP, ip.UDP].map((protocol) => ({ protocol, ports: { minimum: 1, maximum: 79 } }));
 const gateway = (side: 'a' | 'b'): GatewayBench =>
-  new GatewayBench(side, setting, { capacity: 64, portMin: 40000, portMax: 40003 }, tlsRules);
+  new GatewayBench(side, setting, { capacity: 64, portMin: 40000, portMax: 40003 }, { tls: tlsRules });
 const [a, b] = [gateway('a'), gateway('b')];
 
 const payload = new Uint8Array(60);

@@ -81,6 +81,11 @@ export class PeerTable {
     this.#stack.readKey(flow, key);
   }
 
+  /** False where the outer tuple was given to another flow, and it is not known yet which one leads to this peer. */
+  hasOuter(flow: number): boolean {
+    return this.#outerOf[flow] !== NONE;
+  }
+
   readOuter(flow: number, key: FlowKey): void {
     this.#outer.readKey(this.#outerOf[flow]!, key);
   }
@@ -103,17 +108,13 @@ export class PeerTable {
     isFresh: boolean,
     nowMs: number,
   ): number {
-    let flow = this.findOuter(outer);
-    if (flow < 0 && channel >= 0 && !isFresh) {
-      this.#writeIdentity(outer, source, destination, channel);
-      const identity = this.#identity.find(this.#scratch);
-      if (identity >= 0) {
-        flow = this.#flowOf[identity]!;
-        this.#moveOuter(flow, outer);
-      }
-    }
-    if (flow < 0) {
-      flow = this.#insert(outer);
+    const holder = this.findOuter(outer);
+    let flow = isFresh ? -1 : this.#findIdentity(outer, source, destination, channel);
+    if (flow < 0 && holder >= 0 && this.#isRemapped[holder] === 0) flow = holder;
+    if (flow < 0 || flow !== holder) {
+      // A NAT gave the tuple to this flow: it no longer leads to the one that had it.
+      if (holder >= 0) this.#takeOuter(holder);
+      flow = flow < 0 ? this.#insert(outer) : this.#moveOuter(flow, outer);
       if (flow < 0) return flow;
     }
     const emitted = ((source << 16) | destination) >>> 0;
@@ -150,12 +151,19 @@ export class PeerTable {
       this.#stack.readKey(flow, this.#scratch);
       if (nowMs - seenMs <= idleLimitMs(protocolOf(this.#scratch))) continue;
       this.#forgetIdentity(flow);
-      this.#outer.remove(this.#outerOf[flow]!);
+      this.#takeOuter(flow);
       this.#stack.remove(flow);
       this.#lastSeenMs[flow] = FREE;
       removed += 1;
     }
     return removed;
+  }
+
+  #findIdentity(like: FlowKey, source: number, destination: number, channel: number): number {
+    if (channel < 0) return -1;
+    this.#writeIdentity(like, source, destination, channel);
+    const identity = this.#identity.find(this.#scratch);
+    return identity < 0 ? -1 : this.#flowOf[identity]!;
   }
 
   #insert(outer: FlowKey): number {
@@ -168,10 +176,17 @@ export class PeerTable {
     return flow;
   }
 
-  #moveOuter(flow: number, outer: FlowKey): void {
-    this.#outer.remove(this.#outerOf[flow]!);
+  #moveOuter(flow: number, outer: FlowKey): number {
+    this.#takeOuter(flow);
     this.#setOuter(flow, outer);
     this.#isRemapped[flow] = this.#stack.find(outer) === flow ? 0 : 1;
+    return flow;
+  }
+
+  #takeOuter(flow: number): void {
+    if (this.#outerOf[flow] !== NONE) this.#outer.remove(this.#outerOf[flow]!);
+    this.#outerOf[flow] = NONE;
+    this.#isRemapped[flow] = 1;
   }
 
   #setOuter(flow: number, outer: FlowKey): void {

@@ -20,7 +20,9 @@ export const portCorrectorDescriptor = describeStage({
   counters: {
     corrected: { unit: 'packets', description: 'Packets of flows that a NAT on the way remapped.' },
   },
-  drops: {},
+  drops: {
+    noWay: 'A NAT on the way gave the flow’s tuple to another, and the peer did not say its new one yet.',
+  },
 });
 
 type Context = StageContext<typeof portCorrectorDescriptor>;
@@ -38,19 +40,21 @@ class PortCorrector implements Stage<typeof portCorrectorDescriptor> {
   }
 
   #correctAll(batch: Batch): void {
-    const { pool, outputs, counters, clock } = this.#context;
+    const { pool, outputs, drops, counters, clock } = this.#context;
     const nowMs = clock.nowMs();
     for (let index = 0; index < batch.length; index += 1) {
       const packet = batch.packets[index]!;
       readKey(pool, packet, this.#key);
       const flow = this.#table.findStack(this.#key);
-      if (flow >= 0) {
-        this.#table.touch(flow, nowMs);
-        if (this.#table.isRemapped(flow)) {
-          this.#table.readOuter(flow, this.#key);
-          retranslate(pool, packet, this.#scratch, this.#key);
-          counters.corrected.value += 1;
+      if (flow >= 0) this.#table.touch(flow, nowMs);
+      if (flow >= 0 && this.#table.isRemapped(flow)) {
+        if (!this.#table.hasOuter(flow)) {
+          drops.noWay.drop(packet);
+          continue;
         }
+        this.#table.readOuter(flow, this.#key);
+        retranslate(pool, packet, this.#scratch, this.#key);
+        counters.corrected.value += 1;
       }
       outputs.out.push(packet);
     }

@@ -47,8 +47,8 @@ function gateways(far = RULES): { a: TlsGateway; b: TlsGateway; clock: VirtualCl
   const clock = new VirtualClock();
   const setting = { prepare: preparePacket, clock };
   return {
-    a: new TlsGateway('a', setting, {}, RULES),
-    b: new TlsGateway('b', setting, {}, far),
+    a: new TlsGateway('a', setting, {}, { tls: RULES }),
+    b: new TlsGateway('b', setting, {}, { tls: far }),
     clock,
   };
 }

@@ -6,7 +6,7 @@ import { BindingTable, type BindingLimits } from '../src/binding-table.ts';
 import { duplicator } from '../src/duplicator.ts';
 import { nat } from '../src/nat.ts';
 import { reverseNat } from '../src/reverse-nat.ts';
-import type { Site, TlsRule } from '../src/site.ts';
+import type { Service, Site, TlsRule } from '../src/site.ts';
 import { tlsClassifier } from '../src/tls-classifier.ts';
 
 const { provider } = chooseProvider('node');
@@ -49,7 +49,11 @@ export class GatewayBench {
     side: 'a' | 'b',
     setting: BenchSetting & { clock: VirtualClock },
     limits: Partial<BindingLimits> = {},
-    tls: readonly TlsRule[] = [],
+    {
+      mode = 'vpn',
+      services = [],
+      tls = [],
+    }: { mode?: 'vpn' | 'n2n'; services?: readonly Service[]; tls?: readonly TlsRule[] } = {},
   ) {
     const [own, far] = side === 'a' ? [wanA, wanB] : [wanB, wanA];
     const [ownLan, farLan] = side === 'a' ? [lanA, lanB] : [lanB, lanA];
@@ -63,7 +67,17 @@ export class GatewayBench {
     this.site = {
       addresses: own,
       prefixes: ownLan,
-      peers: [{ name: 'peer', addresses: far, prefixes: farLan, channel: this.peer, tls }],
+      peers: [
+        {
+          name: 'peer',
+          addresses: far,
+          prefixes: mode === 'n2n' ? [] : farLan,
+          channel: this.peer,
+          mode,
+          tls,
+        },
+      ],
+      services,
     };
     this.table = new BindingTable(seededRandom(side === 'a' ? 1 : 2), { capacity: 256, ...limits });
     this.duplicator = new StageBench(duplicator(this.site), setting);

@@ -14,6 +14,7 @@ import {
   SimulatedDevice,
   SimulatedNetwork,
   Stack,
+  type Forward,
   type PacketPort,
   type SimulatedLink,
 } from '@ngisec/testkit';
@@ -30,6 +31,13 @@ import { hasGateways, type LabMode } from '../modes.ts';
 import { MTU_BYTES, sites, type Leg, type NodeName } from '../topology.ts';
 
 const protocols = { icmp: ip.ICMP, tcp: ip.TCP, udp: ip.UDP } as const;
+/** What an ordinary NAT in a gateway's place lets in. */
+export const forwardsOf = (name: 'gw-a' | 'gw-b'): Forward[] =>
+  (name === 'gw-b' ? services() : []).map(({ protocol, port = 0, host, hostPort = 0 }) => ({
+    protocol: protocol === 'icmp' && host.includes(':') ? ip.ICMPV6 : protocols[protocol],
+    ...{ port, host, hostPort },
+  }));
+
 /** TCPSec repeats a transport header. */
 const TCP_HEADER_BYTES_MAX = 60;
 
@@ -220,11 +228,7 @@ export class MemoryLaboratory {
     inside: PacketPort,
     outside: PacketPort,
   ): void {
-    const forwards = services().map(({ protocol, port = 0, host, hostPort = 0 }) => ({
-      protocol: protocol === 'icmp' && host.includes(':') ? ip.ICMPV6 : protocols[protocol],
-      ...{ port, host, hostPort },
-    }));
-    const options = { inside, outside, addresses, forwards: name === 'gw-b' ? forwards : [] };
+    const options = { inside, outside, addresses, forwards: forwardsOf(name) };
     this.masquerades.set(name, new Masquerade(options));
   }
 
