@@ -76,8 +76,7 @@ export function checkGateway(
   channels: readonly ChannelParameters[],
 ): Complaint[] {
   const complaints: Complaint[] = [];
-  const complain = (path: (string | number)[], message: string): void =>
-    void complaints.push({ path, message });
+  const complain: Complain = (path, message) => void complaints.push({ path, message });
   const { lan, wan, peers, nat } = configuration;
   if (!oneAFamily(wan.addresses))
     complain(['wan', 'addresses', 1], 'wan: one address a family; the second is of the same');
@@ -132,14 +131,7 @@ export function checkGateway(
       );
     }
   });
-  peers.forEach(({ name, mode, prefixes }, index) => {
-    if (mode === 'vpn' && prefixes.length === 0)
-      complain(['peers', index], `peer "${name}": mode vpn needs the prefixes behind it`);
-    if (mode === 'n2n' && prefixes.length > 0) {
-      const message = `peer "${name}": mode n2n hides the prefixes behind it; leave them out`;
-      complain(['peers', index, 'prefixes'], message);
-    }
-  });
+  checkModes(configuration, complain);
   checkServices(configuration, complain);
   channels.forEach(({ name, role }, index) => {
     if (role === 'control') return;
@@ -149,10 +141,20 @@ export function checkGateway(
   return complaints;
 }
 
-function checkServices(
-  { lan, services }: GatewayConfiguration,
-  complain: (path: (string | number)[], message: string) => void,
-): void {
+type Complain = (path: (string | number)[], message: string) => void;
+
+function checkModes({ peers }: GatewayConfiguration, complain: Complain): void {
+  peers.forEach(({ name, mode, prefixes }, index) => {
+    if (mode === 'vpn' && prefixes.length === 0)
+      complain(['peers', index], `peer "${name}": mode vpn needs the prefixes behind it`);
+    if (mode === 'n2n' && prefixes.length > 0) {
+      const message = `peer "${name}": mode n2n hides the prefixes behind it; leave them out`;
+      complain(['peers', index, 'prefixes'], message);
+    }
+  });
+}
+
+function checkServices({ lan, services }: GatewayConfiguration, complain: Complain): void {
   services.forEach((service, index) => {
     const { protocol, port, host } = service;
     const path = ['services', index];

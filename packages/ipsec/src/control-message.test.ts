@@ -31,9 +31,9 @@ test('a confirmation and the header of a mapping, octet by octet', () => {
 });
 
 test('numbers on the wire do not change', () => {
-  expect(items).toEqual({ mapping: 1, confirmation: 2, declaration: 4 });
+  expect(items).toEqual({ mapping: 1, confirmation: 2, needMapping: 3, declaration: 4, transportMapping: 5 });
   expect(declaredSuites).toEqual({ 'aes-128-gcm': 1, 'aes-256-gcm': 2, 'chacha20-poly1305': 3 });
-  expect(declaredModes).toEqual({ lan: 1, vpn: 2 });
+  expect(declaredModes).toEqual({ lan: 1, vpn: 2, n2n: 3, tcpsec: 4 });
 });
 
 /** `findItem` over the octets alone: what stands behind them would be a confirmation. */

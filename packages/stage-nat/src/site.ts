@@ -31,7 +31,10 @@ export interface Site {
   readonly services?: readonly Service[];
 }
 
-/** Index of the peer whose site holds, or which in network-to-network mode itself has, the address of `family` at `bytes[at]`; -1 for none. */
+/**
+ * Index of the peer whose site holds, or which in network-to-network mode itself has, the address of `family` at
+ * `bytes[at]`; -1 for none.
+ */
 export function peerOf(site: Site, bytes: Uint8Array, at: number, family: number): number {
   for (let index = 0; index < site.peers.length; index += 1) {
     const peer = site.peers[index]!;
@@ -83,8 +86,8 @@ export function serviceAt(site: Site, outer: FlowKey): Service | undefined {
 }
 
 /**
- * The port that a flow's source has in public: its service's, where `inner`, whose source address stands at `bytes[at]`,
- * answers for one; else its own.
+ * The port that a flow's source has in public: its service's, where `inner`, whose source address stands at
+ * `bytes[at]`, answers for one; else its own.
  */
 export function publicPortOf(site: Site, inner: FlowKey, bytes: Uint8Array, at: number): number {
   const { services = [] } = site;
