@@ -136,8 +136,7 @@ export function checkGateway(
   channels: readonly ChannelParameters[],
 ): Complaint[] {
   const complaints: Complaint[] = [];
-  const complain = (path: (string | number)[], message: string): void =>
-    void complaints.push({ path, message });
+  const complain: Complain = (path, message) => void complaints.push({ path, message });
   const { wan, peers, nat } = configuration;
   if (!oneAFamily(wan.addresses))
     complain(['wan', 'addresses', 1], 'wan: one address a family; the second is of the same');
@@ -173,14 +172,7 @@ export function checkGateway(
       );
     }
   });
-  peers.forEach(({ name, mode, prefixes }, index) => {
-    if (mode === 'vpn' && prefixes.length === 0)
-      complain(['peers', index], `peer "${name}": mode vpn needs the prefixes behind it`);
-    if (mode === 'n2n' && prefixes.length > 0) {
-      const message = `peer "${name}": mode n2n hides the prefixes behind it; leave them out`;
-      complain(['peers', index, 'prefixes'], message);
-    }
-  });
+  checkModes(configuration, complain);
   checkServices(configuration, complain);
   channels.forEach(({ name, role }, index) => {
     if (role === 'control') return;
@@ -190,11 +182,10 @@ export function checkGateway(
   return complaints;
 }
 
+type Complain = (path: (string | number)[], message: string) => void;
+
 /** The end hosts of a VPN see each other's private addresses: equal ones on both sides cannot both be meant (#17). */
-function checkDisjoint(
-  { lan, peers }: GatewayConfiguration,
-  complain: (path: (string | number)[], message: string) => void,
-): void {
+function checkDisjoint({ lan, peers }: GatewayConfiguration, complain: Complain): void {
   const sites = [
     { name: 'this LAN', prefixes: lan.prefixes, path: ['lan', 'prefixes'] as (string | number)[] },
     ...peers.map(({ name, prefixes }, index) => ({
@@ -217,10 +208,18 @@ function checkDisjoint(
   });
 }
 
-function checkServices(
-  { lan, services }: GatewayConfiguration,
-  complain: (path: (string | number)[], message: string) => void,
-): void {
+function checkModes({ peers }: GatewayConfiguration, complain: Complain): void {
+  peers.forEach(({ name, mode, prefixes }, index) => {
+    if (mode === 'vpn' && prefixes.length === 0)
+      complain(['peers', index], `peer "${name}": mode vpn needs the prefixes behind it`);
+    if (mode === 'n2n' && prefixes.length > 0) {
+      const message = `peer "${name}": mode n2n hides the prefixes behind it; leave them out`;
+      complain(['peers', index, 'prefixes'], message);
+    }
+  });
+}
+
+function checkServices({ lan, services }: GatewayConfiguration, complain: Complain): void {
   services.forEach((service, index) => {
     const { protocol, port, host } = service;
     const path = ['services', index];

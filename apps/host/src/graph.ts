@@ -23,9 +23,9 @@ import { dscpMarkerDescriptor } from '@ngisec/stage-qos';
  *                                  |
  *     stack <----------------------+---- open <- inbound policy <- wire
  *
- * Peers that stay hidden need four stages more: between flows and control seal `repeat` gives TCPSec its
- * second header, the
- * seals lead to the wire through `correct-ports`, and `open` stands between `restore-ports` and `learn-ports`.
+ * Peers that stay hidden need four stages more: between flows and control seal `repeat` gives TCPSec its second
+ * header, the seals lead to the wire through `correct-ports`, and `open` stands between `restore-ports` and
+ * `learn-ports`.
  */
 export function hostGraph(options: {
   readonly addresses: readonly string[];

@@ -13,10 +13,7 @@ export class FlowState {
   readonly controlChannel: Int32Array;
   /** 1 where this host began the flow, 0 where a network-to-network peer did. */
   readonly isOwn: Uint8Array;
-  /**
-   * 1 where the data channel is the one that verified data; until then it is a guess, for a peer's address
-   * is shared.
-   */
+  /** 1 where the data channel is the one that verified data; before, it is a guess: a peer's address may be shared. */
   readonly isBound: Uint8Array;
   /** When the flow may be announced again, and the pause after that. */
   readonly announceAtMs: Float64Array;
@@ -84,10 +81,8 @@ export class FlowState {
   }
 
   /**
-   * True where something came back within the idle limit, or the one given. Where a flow only goes one way,
-   * nothing leaves the
-   * far site to
-   * refresh its gateway's binding (RFC 4787 REQ-6), so that the flow has to be announced again.
+   * True where something came back within the idle limit, or the one given. Where a flow only goes one way, nothing
+   * leaves the far site to refresh its gateway's binding (RFC 4787 REQ-6), so that the flow has to be announced again.
    */
   isConfirmed(entry: number, nowMs: number, limitMs = this.idleLimitMs[entry]!): boolean {
     return nowMs - this.#confirmedMs[entry]! <= limitMs;

@@ -31,9 +31,8 @@ const TCP_IDLE_MS = 7440 * SECONDS;
 const UDP_IDLE_MS = 240 * SECONDS;
 const ECHO_IDLE_MS = 45 * SECONDS;
 /**
- * After so much silence of its peer a TCPSec or UDPSec flow sends control packets again, for a NAT that
- * knows nothing of us
- * may have forgotten it; below the 30 s of Linux for UDP.
+ * After so much silence of its peer a TCPSec or UDPSec flow sends control packets again, for a NAT that knows nothing
+ * of us may have forgotten it; below the 30 s of Linux for UDP.
  */
 const TCPSEC_CONFIRMED_MS = 25 * SECONDS;
 /** The data channel of a TCPSec flow that the peer began is not known before its first data packet. */

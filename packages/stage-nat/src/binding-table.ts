@@ -147,9 +147,8 @@ export class BindingTable {
   }
 
   /**
-   * A new binding for a flow that starts here. The source port, or the one wished for, stays where no other
-   * flow to that
-   * peer has it (RFC 4787 REQ-3), else one is drawn.
+   * A new binding for a flow that starts here. The source port, or the one wished for, stays where no other flow to
+   * that peer has it (RFC 4787 REQ-3), else one is drawn.
    */
   create(
     inner: FlowKey,

@@ -95,10 +95,9 @@ export class PeerTable {
   }
 
   /**
-   * Takes over what an authenticated control packet taught: its outer tuple, the ports its sender emitted
-   * and the channel
-   * that tells the sender apart (-1: not known yet). A known sender with the same ports on another outer tuple was
-   * remapped, unless the packet opens a connection (`isFresh`). Returns the flow, or why not.
+   * Takes over what an authenticated control packet taught: its outer tuple, the ports its sender emitted and the
+   * channel that tells the sender apart (-1: not known yet). A known sender with the same ports on another outer
+   * tuple was remapped, unless the packet opens a connection (`isFresh`). Returns the flow, or why not.
    */
   learn(
     outer: FlowKey,

@@ -190,10 +190,7 @@ class ReverseNat implements Stage<typeof reverseNatDescriptor> {
     return host === undefined && allowsTls(this.#site.peers[peer]!, protocol, port);
   }
 
-  /**
-   * Network-to-network (draft section 6.3): the duplicate names no host; this gateway's own table, or a
-   * service, does.
-   */
+  /** Network to network (draft section 6.3): the duplicate names no host; this gateway's table, or a service, does. */
   #networkControl(packet: number, peer: number, nowMs: number): void {
     const { pool, outputs, drops, counters } = this.#context;
     const { bytes } = pool;

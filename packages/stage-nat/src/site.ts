@@ -51,8 +51,8 @@ export function allowsTls({ tls }: PeerGateway, protocol: number, port: number):
 }
 
 /**
- * Index of the peer whose site holds, or which in network-to-network mode itself has, the address of
- * `family` at `bytes[at]`; -1 for none.
+ * Index of the peer whose site holds, or which in network-to-network mode itself has, the address of `family` at
+ * `bytes[at]`; -1 for none.
  */
 export function peerOf(site: Site, bytes: Uint8Array, at: number, family: number): number {
   for (let index = 0; index < site.peers.length; index += 1) {
@@ -106,8 +106,7 @@ export function serviceAt(site: Site, outer: FlowKey): Service | undefined {
 
 /**
  * The port that a flow's source has in public: its service's, where `inner`, whose source address stands at
- * `bytes[at]`,
- * answers for one; else its own.
+ * `bytes[at]`, answers for one; else its own.
  */
 export function publicPortOf(site: Site, inner: FlowKey, bytes: Uint8Array, at: number): number {
   const { services = [] } = site;

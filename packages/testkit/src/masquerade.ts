@@ -136,10 +136,7 @@ function tupleOf(octets: Uint8Array, { protocol, transport, source, destination 
   return { source, sourcePort: first, destination, destinationPort: second };
 }
 
-/**
- * Writes the tuple and brings the transport checksum along incrementally: one that was wrong stays wrong
- * (RFC 1624).
- */
+/** Writes the tuple; the transport checksum follows incrementally: one that was wrong stays wrong (RFC 1624). */
 function write(octets: Uint8Array, { family, protocol, transport }: IpPacket, to: Tuple): void {
   const source = ip.sourceOffset(family);
   const ports = isEcho(protocol) ? transport + icmp.IDENTIFIER : transport;

@@ -6,8 +6,8 @@ import { run } from './command.ts';
 import type { Network } from './network.ts';
 
 /**
- * Source NAT and, at gateway B, forwarded ports, and a firewall that drops what it finds invalid: a Linux
- * router, nothing of ours.
+ * Source NAT, at gateway B forwarded ports too, and a firewall that drops what it finds invalid: a Linux router,
+ * nothing of ours.
  */
 function rules(name: (typeof gateways)[number]): string {
   const forwards = (name === 'gw-b' ? services() : []).map(({ protocol, host, port, hostPort }) => {
